@@ -1,0 +1,1 @@
+"""Checkers: is the new machine configured? The seed's `config-checker`."""

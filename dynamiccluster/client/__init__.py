@@ -1,0 +1,1 @@
+"""The REST client: Unix socket or URL, small and quick to start."""

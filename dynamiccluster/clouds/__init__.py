@@ -1,0 +1,1 @@
+"""Cloud adapters: where worker nodes come from."""

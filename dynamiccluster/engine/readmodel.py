@@ -1,0 +1,64 @@
+"""The read model: one immutable picture for everybody who only looks (REST, plug-ins, dashboard)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from dynamiccluster.model.action import Action
+from dynamiccluster.model.host import Host
+from dynamiccluster.model.job import Job
+from dynamiccluster.model.plan import Demand, Snapshot
+from dynamiccluster.model.policy import Policy
+from dynamiccluster.model.view import SourceStatus
+from dynamiccluster.model.worker_node import WorkerNode
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """The state after the last commit. Replaced whole after each tick, never changed."""
+
+    at: float  # when the tick decided
+    snapshot: Snapshot  # committed nodes, launches and memory; last good views
+    policy: Policy
+    demand: Demand = field(default_factory=Demand)
+    sources: Mapping[str, SourceStatus] = field(default_factory=dict)
+    open_actions: Mapping[str, Action] = field(default_factory=dict)
+    proposals: tuple[str, ...] = ()
+    sentence: str = ""
+    tick: int = 0
+    tick_s: float = 0.0  # how long the last decision took
+    started_at: float = 0.0  # of the service
+    store_error: str = ""  # why the last commit failed; "" = it did not
+    inbox_length: int = 0
+
+    @cached_property
+    def jobs_by_id(self) -> Mapping[str, Job]:
+        view = self.snapshot.scheduler
+        return {job.job_id: job for job in view.jobs} if view else {}
+
+    @cached_property
+    def hosts_by_name(self) -> Mapping[str, Host]:
+        view = self.snapshot.scheduler
+        return {host.name: host for host in view.hosts} if view else {}
+
+    @cached_property
+    def jobs_by_host(self) -> Mapping[str, tuple[str, ...]]:
+        """Job ids per host, as the job list and the host list together say."""
+        found: dict[str, list[str]] = {}
+        view = self.snapshot.scheduler
+        for job in view.jobs if view else ():
+            for name in job.hosts:
+                found.setdefault(name, []).append(job.job_id)
+        for host in view.hosts if view else ():
+            known = found.setdefault(host.name, [])
+            known.extend(job_id for job_id in host.jobs if job_id not in known)
+        return {name: tuple(ids) for name, ids in found.items()}
+
+    def node(self, name_or_id: str) -> WorkerNode | None:
+        """The worker node with this node id or, failing that, host name."""
+        found = self.snapshot.nodes.get(name_or_id)
+        if found:
+            return found
+        return next((node for node in self.snapshot.nodes.values() if node.host_name == name_or_id), None)

@@ -1,0 +1,1 @@
+"""One of each tool: clock, runner, retry, rate limit, thread bridge, logs, secrets."""

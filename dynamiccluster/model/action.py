@@ -1,0 +1,106 @@
+"""Actions: what the engine carries out, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ActionKind(StrEnum):
+    """Everything that the actuator can do. All but ``LAUNCH`` and the hooks may be repeated without harm."""
+
+    LAUNCH = "launch"  # N machines of one resource, one request
+    TERMINATE = "terminate"
+    NAME_ADD = "name-add"  # make the host name resolvable
+    NAME_REMOVE = "name-remove"
+    CHECK = "check"  # is the new machine configured?
+    HOST_ADD = "host-add"  # make the scheduler know it
+    HOST_REMOVE = "host-remove"
+    HOLD = "hold"
+    RELEASE = "release"
+    VACATE = "vacate"  # requeue the jobs of a held host
+    EVACUATE = "evacuate"  # requeue or delete the jobs of a dead host
+    DECLARE = "declare"  # make the scheduler accept the shapes our resources can give
+    UNSTICK = "unstick"  # release jobs that the scheduler has given up on
+    HOOK_VM_PROVISIONED = "hook-vm-provisioned"
+    HOOK_VM_DESTROYED = "hook-vm-destroyed"
+    HOOK_NODE_ADDED = "hook-node-added"
+    HOOK_NODE_REMOVED = "hook-node-removed"
+
+
+HOOKS = frozenset(
+    {
+        ActionKind.HOOK_VM_PROVISIONED,
+        ActionKind.HOOK_VM_DESTROYED,
+        ActionKind.HOOK_NODE_ADDED,
+        ActionKind.HOOK_NODE_REMOVED,
+    }
+)
+"""Site scripts: run at most once each, and a failing one never holds up a node's life."""
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"  # it certainly did not happen; ``error_class`` says why
+    UNKNOWN = "unknown"  # it may or may not have happened
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One machine of a launch, as the cloud adapter is to build it."""
+
+    node_id: str
+    host_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. ``action_id`` is its idempotency key; it is stored before anything is called."""
+
+    action_id: str
+    kind: ActionKind
+    reason: str
+    actor: str = "engine"  # or the operator's name
+    created_at: float = 0.0
+    node_id: str = ""
+    resource: str = ""
+    tenancy: str = ""
+    launch_id: str = ""  # LAUNCH
+    specs: tuple[NodeSpec, ...] = ()  # LAUNCH
+    host_name: str = ""
+    address: str = ""
+    instance_id: str = ""
+    instance_name: str = ""
+    mark: str = ""  # HOLD, RELEASE: our text on the host
+    job_ids: tuple[str, ...] = ()  # VACATE, EVACUATE, UNSTICK
+    delete_jobs: bool = False  # EVACUATE: delete instead of requeue
+    resources: tuple[str, ...] = ()  # DECLARE
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedInstance:
+    """What a launch reply says of one machine."""
+
+    instance_id: str
+    node_id: str = ""  # "" = bind in order
+    name: str = ""
+    address: str = ""
+    host_name: str = ""
+    offering: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """What came of an action."""
+
+    action_id: str
+    kind: ActionKind
+    outcome: Outcome
+    finished_at: float
+    error_class: str = ""  # an ``ErrorClass``
+    message: str = ""
+    node_id: str = ""
+    launch_id: str = ""
+    resource: str = ""
+    instances: tuple[LaunchedInstance, ...] = field(default=())  # LAUNCH: fewer than asked = partial success
+    offering: str = ""  # LAUNCH refused for capacity: which offering is empty

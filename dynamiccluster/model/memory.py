@@ -1,0 +1,112 @@
+"""Memory: what the engine remembers between ticks besides nodes and launches. Persisted with every plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.resource import ResourceFlag
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedClock:
+    """Seconds during which a source was really watched.
+
+    It moves only when a newer good view arrives, by the time between the two views but at most ``step_cap_s``
+    of that source: failed polls, downtime of the service and jumps of the wall clock age nothing in one leap.
+    """
+
+    total_s: float = 0.0
+    last_at: float = 0.0  # ``completed_at`` of the view that moved it last
+
+
+class BreakerState(StrEnum):
+    CLOSED = "closed"  # normal
+    OPEN = "open"  # too many failures: nothing is launched
+    HALF_OPEN = "half-open"  # one trial node is allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Failure memory of one resource: "it keeps failing" (not "it is sold out", which is :class:`Backoff`)."""
+
+    state: BreakerState = BreakerState.CLOSED
+    failures: int = 0  # in a row
+    opened_count: int = 0  # in a row; doubles the waiting time
+    retry_obs: float = 0.0  # engine clock: when OPEN becomes HALF_OPEN
+    retry_at: float = 0.0  # the same as wall time, for people
+    trial_node: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """*Sold out* or *over quota* for one offering, or throttling of one tenancy. Always expires."""
+
+    until_obs: float  # engine clock
+    until_at: float  # for people
+    count: int = 1  # in a row; doubles the waiting time
+    error_class: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nomination:
+    """A new node is kept for the work it was bought for until it had a job or this runs out."""
+
+    until_obs: float  # scheduler clock; 0 = starts when the node joins
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What an operator did to a resource's limits; survives restarts, undone by ``restore``."""
+
+    flag: ResourceFlag
+    min_nodes: int
+    max_nodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """How often, and since when, something expected was not in a good view."""
+
+    count: int
+    since_obs: float
+    view_at: float = 0.0  # ``started_at`` of the last view that missed it: one view counts once
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Money so far. Accrues in real time, also over a restart: machines cost while we are away."""
+
+    month: str = ""  # "2026-11"
+    amount: float = 0.0
+    as_of_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    generation: str = ""  # random word of this store, part of new node ids
+    next_serial: int = 1
+    tick: int = 0
+    observe_only: bool = False
+    auto_mode: bool | None = None  # None = as configured
+    clocks: Mapping[str, ObservedClock] = field(default_factory=dict)  # source ("engine", "scheduler", "cloud:T")
+    breakers: Mapping[str, Breaker] = field(default_factory=dict)  # resource
+    backoffs: Mapping[str, Backoff] = field(default_factory=dict)  # "resource:NAME", "offering:X", "tenancy:T"
+    nominations: Mapping[str, Nomination] = field(default_factory=dict)  # node id
+    overrides: Mapping[str, Override] = field(default_factory=dict)  # resource
+    misses: Mapping[str, Miss] = field(default_factory=dict)  # "instance:NODE", "host:NODE", "orphan:INSTANCE"
+    rate_tokens: float | None = None  # launch-rate bucket; None = full
+    rate_as_of_obs: float = 0.0
+    spend: Spend = field(default_factory=Spend)
+    learned: Mapping[str, Capacity] = field(default_factory=dict)  # resource -> what its last joined node really had
+    declared: str = ""  # fingerprint of the shapes last declared to the scheduler with success
+    open_actions: Mapping[str, str] = field(default_factory=dict)  # action id -> kind, for actions of no single node
+    step_retry_obs: Mapping[str, float] = field(
+        default_factory=dict
+    )  # "declare", "unstick", "sweep:ID" -> engine clock
+    unstuck: Mapping[str, float] = field(default_factory=dict)  # job id -> engine clock of the last release

@@ -1,0 +1,70 @@
+"""Resources: the kinds of node that can be had, one per entry of the ``cloud:`` section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dynamiccluster.model.capacity import Capacity
+
+
+class ResourceFlag(StrEnum):
+    """What an operator has done to a resource; the numbers are the original's (:data:`FLAG_NUMBER`)."""
+
+    NORMAL = "normal"
+    FROZEN = "frozen"  # min = max = what there was
+    DRAINING = "draining"  # min = max = 0, nodes leave as they empty
+    DRAINED = "drained"  # draining, and empty
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Whom the nodes of a resource are for. Empty = anybody (seed: deployment guide, cloud variables)."""
+
+    queue: str = ""
+    account: str = ""
+    property: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.queue or self.account or self.property)
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Time limits of a node's life, in observed seconds. ``docs/clocks.md`` has the table."""
+
+    idle_s: float = 600.0  # idle -> removed
+    down_s: float = 480.0  # down and empty -> removed (soft)
+    down_hard_s: float = 1800.0  # down -> removed whatever jobs it lists (hard)
+    launch_s: float = 1200.0  # launch request -> usable in the scheduler, launch and join together
+    boot_s: float = 600.0  # launch request -> the cloud says active; 0 = only ``launch_s`` counts
+    first_job_s: float = 1800.0  # usable -> first job, counted only while jobs that fit it wait; 0 = off
+    min_lifetime_s: float = 0.0  # usable -> earliest removal for idleness
+    terminate_s: float = 120.0  # terminate call -> repeated if the machine is still there
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of node one can get."""
+
+    name: str
+    cloud: str  # adapter type: "local", "aws", ...
+    tenancy: str  # which account or project pays; resources of one tenancy share quota and one list call
+    capacity: Capacity
+    min_nodes: int = 0
+    max_nodes: int = 0
+    priority: int = 0  # lower is better
+    reservation: Reservation = field(default_factory=Reservation)
+    features: frozenset[str] = frozenset()
+    gpu_type: str = ""
+    queues: frozenset[str] = frozenset()  # where its nodes serve; empty = every queue
+    price_per_hour: float = 0.0
+    name_prefix: str = ""  # instance and host names: PREFIX-XXXXXXXX
+    timers: Timers = field(default_factory=Timers)
+    queue_idle_s: tuple[tuple[str, float], ...] = ()  # idle limits per queue, the longest that applies wins
+    max_starting: int = 0  # nodes on their way at the same time; 0 = no limit of its own
+    offering: str = ""  # zone/type/market, key of the capacity back-off; "" = this resource alone
+
+    @property
+    def billable(self) -> bool:
+        return self.price_per_hour > 0

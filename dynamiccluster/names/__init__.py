@@ -1,0 +1,1 @@
+"""Names: how a new node becomes resolvable before the scheduler sees it."""

@@ -1,0 +1,1 @@
+"""Plug-ins: classes of a site that watch the read model."""

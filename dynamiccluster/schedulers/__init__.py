@@ -1,0 +1,1 @@
+"""Scheduler adapters: one file of commands and one pure parser for each batch system."""

@@ -1,0 +1,1 @@
+"""Doubles that behave: late, forgetful, sometimes lying. Shipped, so that sites can test their own adapters."""
