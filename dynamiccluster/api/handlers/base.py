@@ -1,0 +1,275 @@
+"""What every handler does: let in or refuse, read what was sent, carry out commands, answer in JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import socket
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, RequestHandler
+
+from dynamiccluster.api import auth, schemas
+from dynamiccluster.api.problems import REPLY_STATUS, ApiError, bad_field, of_error
+from dynamiccluster.api.settings import ApiSettings
+from dynamiccluster.engine.readmodel import ReadModel
+from dynamiccluster.engine.service import Service
+from dynamiccluster.errors import DynamicClusterError
+from dynamiccluster.kit.clock import Clock
+from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
+
+log = logging.getLogger(__name__)
+
+READING = frozenset({"GET", "HEAD"})
+MAX_PAGE = 1000  # documents per answer: about 20 ms of the loop's time
+_CHUNK = 500  # objects per piece of a streamed list, for the same reason
+
+HOW_TO_CHANGE = (
+    "this port only reads: run the command as a user who may open the service's Unix socket, "
+    "or send 'Authorization: Bearer TOKEN' with a token from the tokens file (docs/rest-api.md)"
+)
+
+Model = TypeVar("Model", bound=BaseModel)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What handlers may use."""
+
+    service: Service
+    settings: ApiSettings
+    clock: Clock
+    tokens: auth.TokenFile | None
+    reads_need_token: bool
+
+
+class ApiHandler(RequestHandler):
+    """Base of all handlers."""
+
+    context: Context
+    caller: auth.Caller
+
+    def initialize(self, context: Context) -> None:
+        self.context = context
+
+    # --- letting in ---------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        self.caller = self._identify()
+        if self.request.method not in READING and not self.caller.may_change:
+            raise ApiError(HTTPStatus.FORBIDDEN, "read-only", HOW_TO_CHANGE)
+        if self.request.body:
+            kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                text = "a body must be JSON with Content-Type: application/json"
+                raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", text)
+
+    def _identify(self) -> auth.Caller:
+        connection = cast(HTTP1Connection, self.request.connection)
+        peer = connection.stream.socket
+        if peer is None:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "closed", "the connection is closed")
+        if peer.family == socket.AF_UNIX:
+            return auth.peer(peer)
+        header = self.request.headers.get("Authorization", "")
+        if header:
+            token = auth.bearer(header)
+            name = self.context.tokens.name_of(token) if token and self.context.tokens else None
+            if name is None:
+                raise ApiError(HTTPStatus.UNAUTHORIZED, "bad-token", "this token is not known here")
+            return auth.Caller(f"token {name}", may_change=True)
+        if self.context.reads_need_token:
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "token-needed", "send 'Authorization: Bearer TOKEN'")
+        allowed = (*self.context.settings.allowed_hosts, self.context.settings.address)
+        if not auth.host_allowed(self.request.headers.get("Host", ""), allowed):
+            text = "this name for the service is not allowed; add it to admin-server allowed_hosts, or use localhost"
+            raise ApiError(HTTPStatus.FORBIDDEN, "host-not-allowed", text)
+        return auth.Caller("anonymous", may_change=False)
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> ReadModel:
+        return self.context.service.readmodel
+
+    @property
+    def now(self) -> float:
+        return self.context.clock.now()
+
+    def word(self, name: str, default: str = "") -> str:
+        """A query argument of at most 300 characters."""
+        value = self.get_query_argument(name, default)
+        if len(value) > 300:
+            raise bad_field(name, "at most 300 characters")
+        return value
+
+    def words(self, name: str) -> frozenset[str]:
+        """A query argument that holds words with commas between, lower case."""
+        return frozenset(word.strip().lower() for word in self.word(name).split(",") if word.strip())
+
+    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
+        """A query argument that is a whole number within limits."""
+        text = self.word(name, str(default))
+        if not (text.isascii() and text.isdigit() and len(text) <= 15 and lowest <= int(text) <= highest):
+            raise bad_field(name, f"a whole number from {lowest} to {highest}")
+        return int(text)
+
+    def instant(self, name: str) -> float:
+        """A query argument in epoch seconds; 0 if absent."""
+        text = self.word(name, "0")
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0.0 <= value < 1e12:
+            raise bad_field(name, "seconds since 1970-01-01 UTC")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """A query argument that is true or false."""
+        text = self.word(name, "false").lower()
+        if text not in {"true", "false", "1", "0"}:
+            raise bad_field(name, "true or false")
+        return text in {"true", "1"}
+
+    def body(self, kind: type[Model]) -> Model:
+        """The request's JSON body; an absent one counts as ``{}``."""
+        try:
+            return kind.model_validate_json(self.request.body or b"{}")
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST, "bad-value", f"{field}: {first['msg']}".lstrip(": "), field
+            ) from error
+
+    # --- changing -----------------------------------------------------------------------------------------
+
+    async def carry_out(
+        self,
+        kind: CommandKind,
+        target: str = "",
+        *,
+        count: int = 1,
+        resource: str = "",
+        instance_id: str = "",
+        force: bool = False,
+    ) -> CommandReply:
+        """Have a command committed. Anything but ``OK`` becomes the error that it stands for."""
+        command = Command(
+            secrets.token_hex(8),
+            kind,
+            self.caller.name,
+            target=target,
+            count=count,
+            resource=resource,
+            instance_id=instance_id,
+            force=force,
+        )
+        reply = await self.within_limit(self.context.service.command(command))
+        if reply.code is not ReplyCode.OK:
+            raise ApiError(REPLY_STATUS[reply.code], reply.code.value, reply.message)
+        return reply
+
+    async def within_limit(self, work: Awaitable[T]) -> T:
+        """``work`` with the time limit of changes. It is not undone when the limit passes, only not awaited."""
+        try:
+            return await asyncio.wait_for(asyncio.shield(work), self.context.settings.command_timeout_s)
+        except TimeoutError as error:
+            text = "no answer in time: it may or may not be carried out; look before you ask again"
+            raise ApiError(HTTPStatus.GATEWAY_TIMEOUT, "unknown-outcome", text) from error
+
+    # --- answering ----------------------------------------------------------------------------------------
+
+    def set_default_headers(self) -> None:
+        self.set_header("Server", "dynamiccluster")
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("X-Frame-Options", "DENY")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+
+    def compute_etag(self) -> None:
+        """None: nothing here may be cached, so hashing every answer would buy nothing."""
+
+    def answer(self, document: BaseModel) -> None:
+        self.write(document.model_dump_json())
+
+    def changed(self, reply: CommandReply) -> None:
+        """The answer of our own paths to a committed change."""
+        self.answer(schemas.ChangeDoc(message=reply.message, node_ids=list(reply.node_ids)))
+
+    def plain(self, value: object) -> None:
+        """Plain data in the original's manner."""
+        self.write(json.dumps(value))
+
+    async def stream_list(self, items: Iterable[object]) -> None:
+        """A JSON list sent piece by piece: the loop goes on in between, and memory stays small."""
+        piece: list[str] = []
+        lead = "["
+        for item in items:
+            piece.append(json.dumps(item))
+            if len(piece) == _CHUNK:
+                self.write(lead + ",".join(piece))
+                lead, piece = ",", []
+                await self._send()
+        self.write((lead + ",".join(piece) if piece or lead == "[" else "") + "]")
+
+    async def _send(self) -> None:
+        try:
+            await asyncio.wait_for(self.flush(), self.context.settings.slow_client_s)
+        except TimeoutError:
+            cast(HTTP1Connection, self.request.connection).stream.close()
+            raise StreamClosedError from None
+
+    # --- errors -------------------------------------------------------------------------------------------
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = _told(status_code, kwargs.get("exc_info", (None, None, None))[1])
+        self.set_status(error.status)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            self.set_header("WWW-Authenticate", 'Bearer realm="dynamiccluster"')
+        body = schemas.ErrorBody(code=error.code, message=error.message, field=error.field)
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.finish(schemas.ErrorDoc(error=body).model_dump_json())
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Expected errors are a line at most; a traceback means that somebody must look."""
+        if isinstance(value, ApiError | HTTPError | StreamClosedError):
+            log.debug("%s %a: %s", self.request.method, self.request.path[:200], value)
+        elif isinstance(value, DynamicClusterError) and of_error(value).status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("%s %a: %s", self.request.method, self.request.path[:200], value)
+        else:
+            log.error("%s %a failed", self.request.method, self.request.path[:200], exc_info=value)
+
+
+def _told(status_code: int, error: BaseException | None) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, DynamicClusterError):
+        return of_error(error)
+    if status_code == HTTPStatus.INTERNAL_SERVER_ERROR or not isinstance(error, HTTPError):
+        return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "unexpected error; the service's log says more")
+    try:
+        phrase = HTTPStatus(status_code).phrase
+    except ValueError:
+        phrase = "error"
+    return ApiError(status_code, phrase.lower().replace(" ", "-"), phrase)
+
+
+class NotFoundHandler(ApiHandler):
+    """Every path that is not ours, after the same checks as the others."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        raise ApiError(HTTPStatus.NOT_FOUND, "not-found", "there is no such path; docs/rest-api.md lists them")

@@ -1,0 +1,45 @@
+"""``/dashboard``: one plain page of status without scripts."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from dynamiccluster.api.handlers.base import ApiHandler
+from dynamiccluster.api.pictures.common import history
+from dynamiccluster.api.pictures.jobs import job_list
+from dynamiccluster.api.pictures.nodes import node_list
+from dynamiccluster.api.pictures.resources import resource_doc
+from dynamiccluster.api.pictures.service import status_doc
+
+ROWS = 200  # nodes and jobs shown; the page says when there are more
+REFRESH_S = 10
+
+
+@cache
+def _template() -> Template:
+    where = FileSystemLoader(Path(__file__).parent.parent / "templates")
+    return Environment(loader=where, autoescape=True, undefined=StrictUndefined).get_template("status.html")
+
+
+class Dashboard(ApiHandler):
+    async def get(self) -> None:
+        model, now = self.model, self.now
+        events = await self.within_limit(self.context.service.events(limit=20))
+        nothing: frozenset[str] = frozenset()
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        self.set_header(
+            "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+        )
+        self.write(
+            _template().render(
+                refresh_s=REFRESH_S,
+                status=status_doc(model, now),
+                resources=[resource_doc(model, one) for one in model.policy.resources.values()],
+                nodes=node_list(model, now, nothing, "", ROWS, ""),
+                jobs=job_list(model, now, nothing, "", "", ROWS, ""),
+                events=history(events),
+            )
+        )

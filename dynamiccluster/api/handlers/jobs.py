@@ -1,0 +1,43 @@
+"""Jobs: ``/job`` and ``/api/v1/jobs``."""
+
+from __future__ import annotations
+
+from dynamiccluster.api.handlers.base import MAX_PAGE, ApiHandler
+from dynamiccluster.api.pictures import original
+from dynamiccluster.api.pictures.jobs import job_detail, job_list
+from dynamiccluster.api.problems import not_found
+from dynamiccluster.model.job import JobState
+
+_HISTORY = 20
+
+
+class QueuedJobs(ApiHandler):
+    """The original's list of queued jobs, whole, sent in pieces."""
+
+    async def get(self) -> None:
+        await self.stream_list(original.job(job) for job in original.queued_jobs(self.model))
+
+
+class QueuedJobOne(ApiHandler):
+    def get(self, job_id: str) -> None:
+        job = self.model.jobs_by_id.get(job_id)
+        if job is None or job.state is not JobState.PENDING:
+            raise not_found("job")
+        self.plain(original.job(job))
+
+
+class Jobs(ApiHandler):
+    def get(self) -> None:
+        limit = self.number("limit", 500, 1, MAX_PAGE)
+        states, user, queue = self.words("state"), self.word("user"), self.word("queue")
+        self.answer(job_list(self.model, self.now, states, user, queue, limit, self.word("after")))
+
+
+class JobOne(ApiHandler):
+    async def get(self, job_id: str) -> None:
+        job = self.model.jobs_by_id.get(job_id)
+        if job is None:
+            raise not_found("job")
+        answer = self.context.service.explain(job_id)
+        events = await self.within_limit(self.context.service.events(limit=_HISTORY, job_id=job_id))
+        self.answer(job_detail(job, answer, events, self.now))

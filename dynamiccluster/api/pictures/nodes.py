@@ -1,0 +1,144 @@
+"""Worker nodes, with the two other voices beside each: its host and its instance."""
+
+from __future__ import annotations
+
+import heapq
+
+from dynamiccluster.api import schemas
+from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc, history
+from dynamiccluster.api.schemas import instant
+from dynamiccluster.engine.readmodel import ReadModel
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.host import Host
+from dynamiccluster.model.instance import Instance
+from dynamiccluster.model.worker_node import ORIGINAL_NAME, ORIGINAL_NUMBER, WorkerNode
+from dynamiccluster.store.base import EventPage
+
+
+def capacity_of(model: ReadModel, node: WorkerNode) -> Capacity:
+    """What the node has: as its host says, else as nodes of its resource turned out, else as configured."""
+    host = model.hosts_by_name.get(node.host_name)
+    if host is not None and host.total.cores:
+        return host.total
+    learned = model.snapshot.memory.learned.get(node.resource)
+    if learned is not None:
+        return learned
+    resource = model.policy.resources.get(node.resource)
+    return resource.capacity if resource else Capacity()
+
+
+def used_cores_of(model: ReadModel, node: WorkerNode) -> int:
+    """Cores in use as the host list says; a host that is busy without a figure counts whole."""
+    host = model.hosts_by_name.get(node.host_name)
+    if host is None:
+        return 0
+    if host.used.cores:
+        return host.used.cores
+    return host.total.cores if host.busy or model.jobs_by_host.get(host.name) else 0
+
+
+def price_of(model: ReadModel, node: WorkerNode) -> float:
+    resource = model.policy.resources.get(node.resource)
+    return resource.price_per_hour if resource else 0.0
+
+
+def instance_of(model: ReadModel, node: WorkerNode) -> Instance | None:
+    """The machine behind a node in its tenancy's last good view; ``None`` if it is not listed there."""
+    view = model.snapshot.clouds.get(node.tenancy)
+    if view is None or not node.instance_id:
+        return None
+    return next((one for one in view.instances if one.instance_id == node.instance_id), None)
+
+
+def node_doc(model: ReadModel, node: WorkerNode, now: float) -> schemas.NodeDoc:
+    return schemas.NodeDoc(
+        node_id=node.node_id,
+        host_name=node.host_name,
+        resource=node.resource,
+        tenancy=node.tenancy,
+        state=node.state.value,
+        original_state=ORIGINAL_NAME[ORIGINAL_NUMBER[node.state]],
+        original_number=ORIGINAL_NUMBER[node.state],
+        state_since_at=instant(node.state_since_at),
+        in_state_s=age(node.state_since_at, now) if node.state_since_at else 0.0,
+        reason=node.reason,
+        hold_why=node.hold_why.value,
+        address=node.address,
+        instance_id=node.instance_id,
+        instance_name=node.instance_name,
+        capacity=capacity_doc(capacity_of(model, node)),
+        used_cores=used_cores_of(model, node),
+        jobs=list(model.jobs_by_host.get(node.host_name, ())),
+        adopted=node.adopted,
+        created_at=instant(node.created_at),
+        joined_at=instant(node.joined_at),
+        first_job_at=instant(node.first_job_at),
+        price_per_hour=price_of(model, node),
+    )
+
+
+def host_doc(host: Host) -> schemas.HostDoc:
+    return schemas.HostDoc(
+        state=host.state.value,
+        detail=host.detail,
+        total=capacity_doc(host.total),
+        used=capacity_doc(host.used),
+        jobs=list(host.jobs),
+        hold_mark=host.hold.mark if host.hold else "",
+        hold_ours=bool(host.hold and host.hold.ours),
+        features=sorted(host.features),
+        queues=sorted(host.queues),
+    )
+
+
+def instance_doc(instance: Instance) -> schemas.InstanceDoc:
+    return schemas.InstanceDoc(
+        instance_id=instance.instance_id,
+        state=instance.state.value,
+        name=instance.name,
+        address=instance.address,
+        created_at=instant(instance.created_at),
+        offering=instance.offering,
+        fault=instance.fault,
+    )
+
+
+def node_detail(model: ReadModel, node: WorkerNode, events: EventPage, now: float) -> schemas.NodeDetail:
+    host = model.hosts_by_name.get(node.host_name)
+    instance = instance_of(model, node)
+    action = model.open_actions.get(node.action_id)
+    nomination = model.snapshot.memory.nominations.get(node.node_id)
+    return schemas.NodeDetail(
+        **dict(node_doc(model, node, now)),
+        launch_id=node.launch_id,
+        steps_to_do=[step.value for step in node.todo],
+        failed_attempts=node.attempts,
+        nominated_for=nomination.job_id if nomination else "",
+        host=host_doc(host) if host else None,
+        instance=instance_doc(instance) if instance else None,
+        action=action_doc(action) if action else None,
+        history=history(events),
+    )
+
+
+def node_list(
+    model: ReadModel, now: float, states: frozenset[str], resource: str, limit: int, after: str
+) -> schemas.NodeList:
+    """A page in the order of node ids. ``states`` may be ours, or the original's names or numbers; empty = all."""
+    found = [
+        node
+        for node in model.snapshot.nodes.values()
+        if (not resource or node.resource == resource) and (not states or states & _words(node))
+    ]
+    rest = [node for node in found if node.node_id > after] if after else found
+    page = heapq.nsmallest(limit, rest, key=lambda node: node.node_id)
+    return schemas.NodeList(
+        nodes=[node_doc(model, node, now) for node in page],
+        total=len(found),
+        next=page[-1].node_id if len(page) < len(rest) else "",
+    )
+
+
+def _words(node: WorkerNode) -> frozenset[str]:
+    number = ORIGINAL_NUMBER[node.state]
+    return frozenset({node.state.value, str(number), ORIGINAL_NAME[number].lower()})

@@ -1,0 +1,430 @@
+"""The shapes of ``/api/v1``: what clients and scripts may rely on. Fields are added, never renamed or removed.
+
+Instants are ISO 8601 in UTC, or null for *never* and *not known*. Durations are seconds and end in ``_s``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from dynamiccluster.kit.clock import iso
+
+
+def printable(text: object) -> object:
+    """Lone surrogates (bytes that were no text) replaced: JSON cannot carry them. All else passes as it is."""
+    if isinstance(text, str) and not text.isascii():
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+Text = Annotated[str, BeforeValidator(printable)]
+"""Text that users, schedulers or clouds may have written."""
+
+Instant = str | None
+"""ISO 8601 in UTC, made by :func:`instant`."""
+
+
+def instant(at: float) -> Instant:
+    """Epoch seconds as documents show them; 0 (never, not known) becomes null."""
+    return iso(at) or None
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CapacityDoc(Document):
+    cores: int
+    memory_mib: int
+    gpus: int
+
+
+class HostDoc(Document):
+    """What the scheduler says of a host."""
+
+    state: str
+    detail: Text
+    total: CapacityDoc
+    used: CapacityDoc
+    jobs: list[Text]
+    hold_mark: Text
+    hold_ours: bool
+    features: list[Text]
+    queues: list[Text]
+
+
+class InstanceDoc(Document):
+    """What the cloud says of a machine."""
+
+    instance_id: Text
+    state: str
+    name: Text
+    address: Text
+    created_at: Instant
+    offering: Text
+    fault: Text
+
+
+class ActionDoc(Document):
+    action_id: str
+    kind: str
+    reason: Text
+    actor: Text
+    created_at: Instant
+    node_id: str
+    host_name: Text
+    resource: str
+    count: int
+
+
+class EventDoc(Document):
+    seq: int
+    at: Instant
+    kind: str
+    text: Text
+    actor: Text
+    node_id: str
+    host_name: Text
+    resource: str
+    job_id: Text
+    from_state: str
+    to_state: str
+
+
+class EventList(Document):
+    events: list[EventDoc]
+    next_before: int
+
+
+class NodeDoc(Document):
+    node_id: str
+    host_name: Text
+    resource: str
+    tenancy: str
+    state: str
+    original_state: str
+    original_number: int
+    state_since_at: Instant
+    in_state_s: float
+    reason: Text
+    hold_why: str
+    address: Text
+    instance_id: Text
+    instance_name: Text
+    capacity: CapacityDoc
+    used_cores: int
+    jobs: list[Text]
+    adopted: bool
+    created_at: Instant
+    joined_at: Instant
+    first_job_at: Instant
+    price_per_hour: float
+
+
+class NodeDetail(NodeDoc):
+    launch_id: str
+    steps_to_do: list[str]
+    failed_attempts: int
+    nominated_for: Text
+    host: HostDoc | None
+    instance: InstanceDoc | None
+    action: ActionDoc | None
+    history: list[EventDoc]
+
+
+class NodeList(Document):
+    nodes: list[NodeDoc]
+    total: int
+    next: str
+
+
+class JobDoc(Document):
+    job_id: Text
+    name: Text
+    user: Text
+    state: str
+    wait: str
+    reason: Text
+    queues: list[Text]
+    account: Text
+    features: list[list[Text]]
+    cores: int
+    chunk: CapacityDoc
+    chunks: int
+    distinct_hosts: bool
+    exclusive: bool
+    gpu_type: Text
+    walltime_s: int
+    priority: float
+    submitted_at: Instant
+    waited_s: float
+    started_at: Instant
+    eligible_at: Instant
+    tasks: int
+    throttle: int
+    running_tasks: int
+    hosts: list[Text]
+    rerunnable: bool
+
+
+class AnswerDoc(Document):
+    """Why a job waits, or where it runs."""
+
+    summary: Text
+    wait: str
+    refusals: dict[str, Text]
+    limit: str
+    earliest_retry_at: Instant
+    nodes: list[Text]
+
+
+class JobDetail(JobDoc):
+    answer: AnswerDoc | None
+    history: list[EventDoc]
+
+
+class JobList(Document):
+    jobs: list[JobDoc]
+    total: int
+    next: Text
+
+
+class BreakerDoc(Document):
+    state: str
+    failures: int
+    retry_at: Instant
+    error: Text
+
+
+class BackoffDoc(Document):
+    scope: str
+    until_at: Instant
+    count: int
+    error_class: str
+    error: Text
+
+
+class ReservationDoc(Document):
+    queue: str
+    account: str
+    property: str
+
+
+class QuotaDoc(Document):
+    """Null = no such limit is known. ``used_*`` counts everybody's machines, strangers included."""
+
+    max_instances: int | None
+    used_instances: int
+    max_cores: int | None
+    used_cores: int
+    max_memory_mib: int | None
+    used_memory_mib: int
+
+
+class ResourceDoc(Document):
+    name: str
+    cloud: str
+    tenancy: str
+    priority: int
+    flag: str
+    flag_number: int
+    min_nodes: int
+    max_nodes: int
+    configured_min_nodes: int
+    configured_max_nodes: int
+    current_nodes: int
+    nodes_by_state: dict[str, int]
+    max_starting: int
+    capacity: CapacityDoc
+    features: list[str]
+    gpu_type: str
+    queues: list[str]
+    reservation: ReservationDoc
+    price_per_hour: float
+    cost_per_hour: float
+    breaker: BreakerDoc
+    backoffs: list[BackoffDoc]
+    quota: QuotaDoc | None
+    strangers: int
+
+
+class ResourceList(Document):
+    resources: list[ResourceDoc]
+
+
+class SourceDoc(Document):
+    source: str
+    ok: bool
+    last_good_at: Instant
+    age_s: float | None
+    last_try_at: Instant
+    failures: int
+    error: Text
+    stale_facets: list[str]
+    dropped: list[Text]
+
+
+class SourceList(Document):
+    sources: list[SourceDoc]
+
+
+class CostByResource(Document):
+    nodes: int
+    price_per_hour: float
+    cost_per_hour: float
+
+
+class CostDoc(Document):
+    """Money, in the unit that the configured prices are in. ``forecast`` holds if nothing changes until the end."""
+
+    month: str
+    spent: float
+    as_of_at: Instant
+    cost_per_hour: float
+    remaining_hours: float
+    forecast: float
+    budget_per_hour: float | None
+    budget_per_month: float | None
+    beyond_budget: list[str]
+    resources: dict[str, CostByResource]
+    unpriced: list[str] = Field(description="resources without a price: their nodes count as free")
+
+
+class ShapeDoc(Document):
+    """The waiting jobs of one shape, and what a decision does about them. Counts are jobs, arrays by tasks."""
+
+    queues: list[Text]
+    account: Text
+    cores: int
+    chunk: CapacityDoc
+    chunks: int
+    waiting: int
+    on_free: int
+    on_coming: int
+    on_new: int
+    unplaced: int
+    never: bool
+    new_nodes: dict[str, int]
+    refusals: dict[str, str]
+    first_jobs: list[Text]
+
+
+class TransitionDoc(Document):
+    node_id: str
+    host_name: Text
+    from_state: str
+    to_state: str
+    reason: Text
+
+
+class PlanDoc(Document):
+    sentence: Text
+    actions: list[ActionDoc]
+    transitions: list[TransitionDoc]
+    proposals: list[Text]
+    shapes: list[ShapeDoc]
+    held_back: dict[str, int]
+    waiting_tasks: int
+    waiting_cores: int
+    unplaced_tasks: int
+    wake_at: Instant
+
+
+class ModeDoc(Document):
+    auto: bool
+    observe_only: bool
+
+
+class SupplyDoc(Document):
+    """Cores of our own nodes. ``other_cores`` are held, down, or on their way out."""
+
+    busy_cores: int
+    idle_cores: int
+    booting_cores: int
+    other_cores: int
+
+
+class DemandDoc(Document):
+    waiting_tasks: int
+    waiting_cores: int
+    unplaced_tasks: int
+    held_back: dict[str, int]
+
+
+class StatusDoc(Document):
+    cluster_id: str
+    version: str
+    now: Instant
+    started_at: Instant
+    decided_at: Instant
+    decided_s_ago: float
+    tick: int
+    tick_s: float
+    sentence: Text
+    mode: ModeDoc
+    ready: bool
+    not_ready: list[Text]
+    store_error: Text
+    inbox_length: int
+    sources: list[SourceDoc]
+    demand: DemandDoc
+    supply: SupplyDoc
+    nodes_by_state: dict[str, int]
+    foreign_hosts: int
+    proposals: list[Text]
+    cost_per_hour: float
+
+
+class ChangeDoc(Document):
+    """A change that is committed."""
+
+    success: bool = True
+    message: Text = ""
+    node_ids: list[str] = []
+
+
+class ConsoleDoc(Document):
+    node_id: str
+    text: Text
+
+
+class HealthDoc(Document):
+    alive: bool = True
+    version: str
+
+
+class ReadyDoc(Document):
+    ready: bool
+    reasons: list[Text]
+
+
+class ErrorBody(Document):
+    code: str
+    message: Text
+    field: str = ""
+
+
+class ErrorDoc(Document):
+    error: ErrorBody
+
+
+class Request(BaseModel):
+    """Bodies of changing requests. Unknown fields are refused, so that a slip of the pen does not pass unseen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class LaunchRequest(Request):
+    count: int = Field(default=1, ge=1, le=100_000)
+
+
+class AdoptRequest(Request):
+    host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$")
+    resource: str = Field(min_length=1, max_length=200)
+    instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._:/-]{0,200}$")
+
+
+class NudgeRequest(Request):
+    source: str = Field(default="scheduler", max_length=200)

@@ -1,0 +1,82 @@
+"""The REST API's server: its sockets opened in the right order, and closed without a trace."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from tornado.web import Application
+
+from dynamiccluster.api import auth, routes, sockets
+from dynamiccluster.api.handlers.base import Context
+from dynamiccluster.api.settings import ApiSettings
+from dynamiccluster.engine.service import Service
+from dynamiccluster.errors import BadConfigError
+from dynamiccluster.kit.clock import Clock, SystemClock
+
+__all__ = ["ApiServer", "ApiSettings"]
+
+log = logging.getLogger(__name__)
+
+
+class ApiServer:
+    """Serves one service on a Unix socket and on TCP. Lives on the event loop that starts it."""
+
+    def __init__(self, service: Service, settings: ApiSettings, clock: Clock | None = None) -> None:
+        self._service = service
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._servers: list[sockets.BoundedServer] = []
+        self._socket_id: tuple[int, int] | None = None
+        self.port = 0  # the TCP port in use, once started; 0 = none
+
+    async def start(self) -> None:
+        """Open everything that is configured, or nothing.
+
+        Raises:
+            BadConfigError: a port or socket that is taken, a bad tokens file, or an address beyond loopback
+                without tokens. The text says what to change.
+        """
+        settings = self._settings
+        beyond = bool(settings.address) and not auth.is_loopback(settings.address)
+        if beyond and not settings.tokens_file:
+            raise BadConfigError(
+                f"admin-server address {settings.address} is reachable from other machines: "
+                "name a tokens_file, or use 127.0.0.1"
+            )
+        tokens = auth.TokenFile(settings.tokens_file) if settings.tokens_file else None
+        context = Context(self._service, settings, self._clock, tokens, reads_need_token=beyond)
+        application = routes.build(context)
+        try:
+            if settings.address:
+                listeners = sockets.bind_tcp(settings.address, settings.port)
+                self.port = int(listeners[0].getsockname()[1])
+                server = self._server(application)
+                server.add_sockets(listeners)
+                log.info("REST API on http://%s:%d", settings.address, self.port)
+            if settings.socket_path:
+                listener = sockets.bind_unix(settings.socket_path, settings.socket_mode, settings.socket_group)
+                self._socket_id = sockets.file_id(settings.socket_path)
+                self._server(application).add_socket(listener)
+                log.info("REST API on %s", settings.socket_path)
+        except BadConfigError:
+            await self.stop()
+            raise
+
+    def _server(self, application: Application) -> sockets.BoundedServer:
+        settings = self._settings
+        server = sockets.BoundedServer.bounded(application, settings.max_connections, settings.slow_client_s)
+        self._servers.append(server)
+        return server
+
+    async def stop(self) -> None:
+        """Stop listening and end open connections. May be called again."""
+        for server in self._servers:
+            server.stop()
+        if self._socket_id and sockets.file_id(self._settings.socket_path) == self._socket_id:
+            Path(self._settings.socket_path).unlink(missing_ok=True)
+        self._socket_id = None
+        for server in self._servers:
+            await server.close_all_connections()
+        self._servers.clear()
+        self.port = 0

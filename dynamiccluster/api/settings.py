@@ -1,0 +1,21 @@
+"""Where the REST API listens, and whom it believes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Built by ``config/load`` from ``admin-server``."""
+
+    address: str = "127.0.0.1"  # "" = no TCP at all; beyond loopback only with ``tokens_file``
+    port: int = 8001  # 0 = any free one
+    socket_path: str = ""  # "" = no Unix socket
+    socket_mode: int = 0o660  # who may connect may change things
+    socket_group: str = ""  # group name; "" = the group that the service runs as
+    tokens_file: str = ""
+    allowed_hosts: tuple[str, ...] = ()  # names besides localhost under which browsers may ask without a token
+    max_connections: int = 256  # per listener: strangers on TCP must not lock the operator's socket out
+    command_timeout_s: float = 60.0  # how long a change may wait for its commit
+    slow_client_s: float = 20.0  # how long a client may take to send its request, or to take an answer
