@@ -12,7 +12,6 @@ from pathlib import Path
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.iostream import IOStream
-from tornado.netutil import bind_sockets
 
 from dynamiccluster.errors import BadConfigError
 
@@ -54,17 +53,36 @@ class BoundedServer(HTTPServer):
 
 
 def bind_tcp(address: str, port: int) -> list[socket.socket]:
-    """Listening TCP sockets. ``BadConfigError`` names the port and what to change."""
+    """Listening TCP sockets, one per family of ``address``, all on one port.
+
+    ``BadConfigError`` names the port and what to change; then nothing is left open.
+    """
+    listeners: list[socket.socket] = []
     try:
-        return bind_sockets(port, address)
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, where in sorted(set(found)):
+            listener = socket.socket(family, kind, protocol)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            chosen = listeners[0].getsockname()[1] if port == 0 and len(listeners) > 1 else port
+            listener.bind((where[0], chosen, *where[2:]))
+            listener.setblocking(False)
+            listener.listen(128)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            text = f"port {port} on {address} is taken by another program: stop it, or set another admin-server port"
-        elif error.errno == errno.EACCES:
-            text = f"port {port} needs root: set an admin-server port above 1023"
-        else:
-            text = f"cannot listen on {address} port {port}: {error.strerror}; set admin-server address or port"
-        raise BadConfigError(text) from error
+        for listener in listeners:
+            listener.close()
+        raise BadConfigError(_why_not(address, port, error)) from error
+    return listeners
+
+
+def _why_not(address: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {address} is taken by another program: stop it, or set another admin-server port"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs root: set an admin-server port above 1023"
+    return f"cannot listen on {address} port {port}: {error.strerror}; set another admin-server address or port"
 
 
 def bind_unix(path: str, mode: int, group: str) -> socket.socket:
