@@ -71,7 +71,10 @@ class _Pool:
 
 
 class ThreadBridge:
-    """The real bridge. ``workers_per_group`` sets the size of single pools, ``workers`` that of all others."""
+    """The real bridge. ``workers_per_group`` sets the size of single pools, ``workers`` that of all others.
+
+    ``{"plugin": 1}`` is for every group whose name begins with ``plugin:``.
+    """
 
     def __init__(self, workers_per_group: Mapping[str, int] | None = None, workers: int = WORKERS) -> None:
         self._sizes = dict(workers_per_group or {})
@@ -84,7 +87,9 @@ class ThreadBridge:
             raise TransientError(f"{name} was not started: the service is stopping")
         pool = self._pools.get(group)
         if pool is None:
-            pool = self._pools[group] = _Pool(group, max(1, self._sizes.get(group, self._default)))
+            kind = group.partition(":")[0]
+            size = self._sizes.get(group, self._sizes.get(kind, self._default))
+            pool = self._pools[group] = _Pool(group, max(1, size))
         self._refuse_if_stuck(pool, name)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

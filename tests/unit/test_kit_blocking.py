@@ -75,7 +75,7 @@ def test_a_group_never_runs_more_than_its_workers_and_serves_in_order() -> None:
 
 def test_a_hanging_group_fails_fast_and_harms_nobody_else() -> None:
     async def main() -> None:
-        bridge = ThreadBridge({"cloud:x": 2})
+        bridge = ThreadBridge({"cloud": 2, "other": 1})
         hang = threading.Event()
         first = asyncio.ensure_future(bridge.call("cloud:x", "list instances", 0.05, hang.wait))
         second = asyncio.ensure_future(bridge.call("cloud:x", "terminate", 0.1, hang.wait))

@@ -1,0 +1,87 @@
+"""The log, set up from the ``logging:`` section: one handler, one formatter, no secrets, no forged lines."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import sys
+from io import TextIOWrapper
+
+from dynamiccluster.errors import BadConfigError
+from dynamiccluster.kit.secrets import Redactor
+
+LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+"""What ``log_level`` 0 to 3 mean (seed: deployment guide, logging section); more is 3."""
+
+KEPT = 3
+"""Rotated files that are kept (same source)."""
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code != 0x09} | {
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+
+
+class LogFormatter(logging.Formatter):
+    """Escapes control characters of messages, so that a job name cannot forge a line, and hides known secrets."""
+
+    def __init__(self, layout: str, redactor: Redactor) -> None:
+        super().__init__(layout)
+        self._redactor = redactor
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        return super().formatMessage(record).translate(_CONTROL)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor.redact(super().format(record))
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """A rotating file that only the service and its group may read: lines name users and their jobs."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(
+            self.baseFilename,
+            "a",
+            encoding=self.encoding,
+            errors=self.errors,
+            opener=lambda path, flags: os.open(path, flags, 0o640),
+        )
+
+
+def configure_logging(
+    level: int, location: str, layout: str, max_bytes: int, redactor: Redactor, logger: logging.Logger | None = None
+) -> None:
+    """Send the log to the file ``location``, or to standard error if that is empty. Replaces what was set up before.
+
+    ``logger``: what to set up; the root by default.
+
+    :raises BadConfigError: the file cannot be written, or the layout is not one; the log stays as it was.
+    """
+    formatter = _formatter(layout, redactor)
+    handler: logging.Handler
+    if location:
+        try:
+            handler = _LogFile(location, maxBytes=max_bytes, backupCount=KEPT, encoding="utf-8", errors="replace")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise BadConfigError(f"log_location: {location} cannot be written: {reason}") from error
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    target = logger or logging.getLogger()
+    for old in list(target.handlers):
+        target.removeHandler(old)
+        old.close()
+    target.addHandler(handler)
+    target.setLevel(LEVELS[max(0, min(level, len(LEVELS) - 1))])
+
+
+def _formatter(layout: str, redactor: Redactor) -> LogFormatter:
+    try:
+        formatter = LogFormatter(layout, redactor)
+        formatter.format(logging.LogRecord("x", logging.INFO, "", 0, "x", None, None))  # shows unknown fields
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadConfigError(f"log_format: {layout!r} is not a format of Python's logging module: {error}") from error
+    return formatter
