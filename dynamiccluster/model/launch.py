@@ -23,3 +23,4 @@ class Launch:
     state: LaunchState
     requested_at: float
     closed_at: float = 0.0
+    adopted: bool = False  # made up for machines found after the store was lost; more of them may turn up

@@ -93,6 +93,7 @@ class Memory:
     next_serial: int = 1
     tick: int = 0
     observe_only: bool = False
+    looked: bool = False  # every source was seen once, so that the first-start rule has been applied
     auto_mode: bool | None = None  # None = as configured
     clocks: Mapping[str, ObservedClock] = field(default_factory=dict)  # source ("engine", "scheduler", "cloud:T")
     breakers: Mapping[str, Breaker] = field(default_factory=dict)  # resource

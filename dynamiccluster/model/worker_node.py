@@ -61,6 +61,7 @@ class WorkerNode:
     launch_spent_s: float = 0.0  # observed seconds of earlier states that count against ``launch_s``
     hold_why: HoldWhy = HoldWhy.NONE
     hold_confirmed_at: float = 0.0  # when the scheduler acknowledged the hold; 0 = not yet
+    acted_at: float = 0.0  # when our last scheduler command on it ended: views started earlier say nothing about it
     idle_since_obs: float | None = None  # on the scheduler's clock; None = not known to be idle
     joined_at: float = 0.0  # first usable; 0 = never
     joined_obs: float = 0.0  # the same on the scheduler's clock
@@ -71,6 +72,7 @@ class WorkerNode:
     action_id: str = ""  # the one action in flight for this node, "" = none
     attempts: int = 0  # failed tries of the present step
     retry_obs: float = 0.0  # engine clock before which the step is not tried again
+    dead: bool = False  # the cloud calls it stopped or gone, or it was down beyond the hard limit
     adopted: bool = False
     reason: str = ""  # why it is in this state, one sentence
 

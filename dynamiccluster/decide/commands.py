@@ -1,0 +1,206 @@
+"""Operators' commands: checked against the present picture, turned into events of the transition table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dynamiccluster.decide import breaker
+from dynamiccluster.decide.draft import SCHEDULER, Draft
+from dynamiccluster.decide.grow import launch
+from dynamiccluster.decide.lifecycle import NodeEvent, apply
+from dynamiccluster.decide.limits import open_ledger
+from dynamiccluster.decide.orphans import new_node_id
+from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
+from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.launch import Launch, LaunchState
+from dynamiccluster.model.memory import Override
+from dynamiccluster.model.resource import ResourceFlag
+from dynamiccluster.model.worker_node import COUNTED, NodeState, WorkerNode
+
+S = NodeState
+ERROR_STATES = frozenset({S.DOWN, S.FAILED, S.QUARANTINED})
+ALLOWED = {
+    CommandKind.HOLD: frozenset({S.IDLE, S.BUSY, S.HOLDING, S.HELD}),
+    CommandKind.UNHOLD: frozenset({S.HOLDING, S.HELD, S.QUARANTINED}),
+    CommandKind.VACATE: frozenset({S.IDLE, S.BUSY, S.HOLDING, S.HELD}),
+    CommandKind.DELETE: frozenset({S.HELD, S.STARTING, S.CONFIGURING, S.JOINING}) | ERROR_STATES,
+}
+"""States in which a node command makes sense; a forced delete also holds a working node and removes it when empty."""
+
+NODE_EVENTS = {
+    CommandKind.HOLD: NodeEvent.OP_HOLD,
+    CommandKind.UNHOLD: NodeEvent.OP_UNHOLD,
+    CommandKind.VACATE: NodeEvent.OP_VACATE,
+    CommandKind.DELETE: NodeEvent.OP_DELETE,
+}
+
+MODES = {
+    CommandKind.AUTO_ON: ("auto_mode", True, "automatic mode on"),
+    CommandKind.AUTO_OFF: ("auto_mode", False, "automatic mode off: nothing is launched or removed by itself"),
+    CommandKind.OBSERVE_ON: ("observe_only", True, "observe-only: nothing is changed"),
+    CommandKind.OBSERVE_OFF: ("observe_only", False, "observe-only ended: the engine acts"),
+}
+
+
+def obey(draft: Draft, command: Command) -> None:
+    """Carry one command into the draft, answer it, and write both to the history."""
+    if draft.memory.observe_only and command.kind not in (*MODES, CommandKind.ADOPT):
+        reply = _no(command, ReplyCode.CONFLICT, "observe-only: nothing is changed until it is ended (observe off)")
+    elif command.kind in MODES:
+        field, value, text = MODES[command.kind]
+        draft.memory = replace(draft.memory, **{field: value})  # type: ignore[arg-type]  # names stand in MODES
+        reply = _yes(command, text)
+    elif command.kind in NODE_EVENTS:
+        reply = _node_command(draft, command)
+    elif command.kind is CommandKind.ADOPT:
+        reply = _adopt(draft, command)
+    else:
+        reply = _resource_command(draft, command)
+    draft.replies.append(reply)
+    node = find_node(draft, command.target)
+    draft.event(
+        EventKind.COMMAND,
+        f"{command.kind} {command.target}".strip() + f": {reply.message}",
+        node=node,
+        resource=command.target if command.target in draft.policy.resources else "",
+        actor=command.actor,
+    )
+
+
+def find_node(draft: Draft, name: str) -> WorkerNode | None:
+    """A node by its id or its host name."""
+    if name in draft.nodes:
+        return draft.nodes[name]
+    return next((node for node in draft.nodes.values() if name and node.host_name == name), None)
+
+
+def _yes(command: Command, message: str, node_ids: tuple[str, ...] = ()) -> CommandReply:
+    return CommandReply(command.command_id, ReplyCode.OK, message, node_ids)
+
+
+def _no(command: Command, code: ReplyCode, message: str) -> CommandReply:
+    return CommandReply(command.command_id, code, message)
+
+
+def _node_command(draft: Draft, command: Command) -> CommandReply:
+    node = find_node(draft, command.target)
+    if node is None:
+        return _no(command, ReplyCode.NOT_FOUND, f"no worker node {command.target!r}")
+    allowed = node.state in ALLOWED[command.kind]
+    if command.kind is CommandKind.DELETE and not allowed:
+        if command.force and node.state in (S.IDLE, S.BUSY, S.HOLDING):
+            allowed = True
+        else:
+            return _no(command, ReplyCode.NOT_ALLOWED, _why_not_deleted(node))
+    if not allowed:
+        return _no(command, ReplyCode.NOT_ALLOWED, f"{node.host_name} is {node.state}: {command.kind} is not possible")
+    reason = f"{command.kind} by {command.actor}"
+    after = apply(draft, node.node_id, NODE_EVENTS[command.kind], reason, actor=command.actor)
+    return _yes(command, f"{node.host_name or node.node_id} is now {after.state}", (node.node_id,))
+
+
+def _why_not_deleted(node: WorkerNode) -> str:
+    if node.state in (S.IDLE, S.BUSY):
+        return f"{node.host_name} is {node.state}: put it on hold first, or force (held now, removed when empty)"
+    if node.state is S.HOLDING:
+        return f"{node.host_name} is held but not shown empty yet: wait until it is held, or force"
+    return f"{node.host_name or node.node_id} is {node.state}: delete is not possible"
+
+
+def _resource_command(draft: Draft, command: Command) -> CommandReply:
+    name = command.target
+    if name not in draft.policy.resources:
+        return _no(command, ReplyCode.NOT_FOUND, f"no resource {name!r}")
+    handlers: dict[CommandKind, Callable[[Draft, Command], CommandReply]] = {
+        CommandKind.LAUNCH: _launch,
+        CommandKind.FREEZE: _freeze,
+        CommandKind.RESTORE: _restore,
+        CommandKind.DRAIN: _drain,
+        CommandKind.RESET: _reset,
+    }
+    return handlers[command.kind](draft, command)
+
+
+def _launch(draft: Draft, command: Command) -> CommandReply:
+    resource = draft.resource(command.target)
+    if command.count < 1:
+        return _no(command, ReplyCode.NOT_ALLOWED, "the number of nodes must be at least 1")
+    room, binding = open_ledger(draft).room(resource, command.count, by_hand=True)
+    if room < command.count:
+        return _no(
+            command,
+            ReplyCode.NOT_ALLOWED,
+            f"{command.count} node(s) of {resource.name} asked, {room} possible: {binding} binds",
+        )
+    made = launch(draft, resource, command.count, f"asked for by {command.actor}", actor=command.actor)
+    return _yes(command, f"launching {len(made)} node(s) of {resource.name}", tuple(made))
+
+
+def _freeze(draft: Draft, command: Command) -> CommandReply:
+    name = command.target
+    current = sum(1 for node in draft.nodes.values() if node.resource == name and node.state in COUNTED)
+    draft.overrides[name] = Override(ResourceFlag.FROZEN, current, current)
+    return _yes(command, f"{name} is frozen at {current} node(s)")
+
+
+def _restore(draft: Draft, command: Command) -> CommandReply:
+    draft.overrides.pop(command.target, None)
+    known = draft.policy.resources[command.target]
+    return _yes(command, f"{command.target} has its configured limits again: {known.min_nodes} to {known.max_nodes}")
+
+
+def _drain(draft: Draft, command: Command) -> CommandReply:
+    draft.overrides[command.target] = Override(ResourceFlag.DRAINING, 0, 0)
+    return _yes(command, f"{command.target} drains: nothing is launched, nodes leave as they empty")
+
+
+def _reset(draft: Draft, command: Command) -> CommandReply:
+    breaker.reset(draft, draft.resource(command.target))
+    return _yes(command, f"{command.target}: failures and back-offs forgotten")
+
+
+def _adopt(draft: Draft, command: Command) -> CommandReply:
+    """Take a host that the scheduler has already, and perhaps its machine, in as a node of ours."""
+    resource = draft.policy.resources.get(command.resource)
+    host = draft.hosts.by_name.get(command.target)
+    if resource is None:
+        return _no(command, ReplyCode.NOT_FOUND, f"no resource {command.resource!r}")
+    if host is None:
+        return _no(command, ReplyCode.NOT_FOUND, f"the scheduler has no host {command.target!r}")
+    if find_node(draft, command.target):
+        return _no(command, ReplyCode.NOT_ALLOWED, f"{command.target} is a worker node of ours already")
+    node_id = new_node_id(draft)
+    launch_id = f"adopted-{node_id}"
+    draft.put_launch(
+        Launch(
+            launch_id=launch_id,
+            resource=resource.name,
+            tenancy=resource.tenancy,
+            node_ids=(node_id,),
+            state=LaunchState.SETTLED,
+            requested_at=draft.now,
+            closed_at=draft.now,
+            adopted=True,
+        )
+    )
+    node = draft.put(
+        WorkerNode(
+            node_id=node_id,
+            resource=resource.name,
+            tenancy=resource.tenancy,
+            launch_id=launch_id,
+            state=NodeState.JOINING,
+            host_name=host.name,
+            address=host.address,
+            instance_id=command.instance_id,
+            created_at=draft.now,
+            state_since_at=draft.now,
+            state_since_obs=draft.obs(SCHEDULER),
+            billed_from_at=draft.now,
+            adopted=True,
+            reason=f"adopted by {command.actor}",
+        )
+    )
+    draft.event(EventKind.NODE, node.reason, node=node, actor=command.actor, to_state=node.state)
+    return _yes(command, f"{host.name} is now worker node {node_id} of {resource.name}", (node_id,))

@@ -1,0 +1,312 @@
+"""Facts: the three voices of every node, turned into events for the transition table.
+
+What is *not* said changes nothing: a failed poll leaves the old view in place, and a view that started before our
+last command on a node ended says nothing about that node. Nothing is believed gone at the first miss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dynamiccluster.decide import breaker
+from dynamiccluster.decide.draft import SCHEDULER, Draft, cloud_source
+from dynamiccluster.decide.hosts import Hosts
+from dynamiccluster.decide.lifecycle import NodeEvent, age_s, apply
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.host import Host, HostState
+from dynamiccluster.model.instance import Instance, InstanceState
+from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.view import CloudView
+from dynamiccluster.model.worker_node import COMING, WORKING, NodeState, WorkerNode
+
+_HOST_SPEAKS = frozenset(
+    {
+        NodeState.JOINING,
+        NodeState.IDLE,
+        NodeState.BUSY,
+        NodeState.HOLDING,
+        NodeState.HELD,
+        NodeState.DOWN,
+        NodeState.FAILED,
+    }
+)
+"""States in which the scheduler's word matters."""
+
+_CLOUD_SPEAKS = frozenset(NodeState) - {
+    NodeState.GONE,
+    NodeState.FORGETTING,
+    NodeState.FAILED,
+    NodeState.EVACUATING,
+    NodeState.REMOVING,
+}
+"""States in which the cloud's word matters; in the others the node is on its way out already."""
+
+
+def take_in(draft: Draft) -> None:
+    """Let both sources and the clock speak about every node."""
+    hosts = draft.hosts
+    instances = _bind_instances(draft)
+    for node_id in list(draft.nodes):
+        _cloud_speaks(draft, node_id, instances.get(node_id), hosts)
+        if hosts.started_at and node_id in draft.nodes:
+            _scheduler_speaks(draft, draft.nodes[node_id], hosts)
+        if node_id in draft.nodes:
+            _clock_speaks(draft, draft.nodes[node_id], hosts)
+
+
+# -- the cloud ---------------------------------------------------------------------------------------
+
+
+def _bind_instances(draft: Draft) -> dict[str, Instance]:
+    """Which instance belongs to which node; what belongs to none goes to :mod:`decide.orphans`."""
+    by_instance = {node.instance_id: node.node_id for node in draft.nodes.values() if node.instance_id}
+    bound: dict[str, Instance] = {}
+    unnamed: list[Instance] = []
+    for view in draft.snapshot.clouds.values():
+        for instance in view.instances:
+            node_id = by_instance.get(instance.instance_id)
+            if node_id is None and instance.node_id in draft.nodes and not draft.nodes[instance.node_id].instance_id:
+                node_id = instance.node_id
+            if node_id is not None:
+                bound[node_id] = instance
+            elif not instance.node_id and instance.launch_id in draft.launches:
+                unnamed.append(instance)
+    for instance in unnamed:  # clouds without a tag per machine: any node of this launch that waits
+        for node_id in draft.launches[instance.launch_id].node_ids:
+            node = draft.nodes.get(node_id)
+            if node and node.state is NodeState.UNSETTLED and not node.instance_id and node_id not in bound:
+                bound[node_id] = instance
+                break
+    return bound
+
+
+_WORD = {
+    InstanceState.PENDING: NodeEvent.SEEN_PENDING,
+    InstanceState.ACTIVE: NodeEvent.SEEN_ACTIVE,
+    InstanceState.STOPPED: NodeEvent.SEEN_STOPPED,
+    InstanceState.ERROR: NodeEvent.SEEN_ERROR,
+    InstanceState.GONE: NodeEvent.SEEN_GONE,
+}
+
+
+def _cloud_speaks(draft: Draft, node_id: str, instance: Instance | None, hosts: Hosts) -> None:
+    node = draft.nodes[node_id]
+    if node.state not in _CLOUD_SPEAKS:
+        return
+    view = draft.snapshot.clouds.get(node.tenancy)
+    if instance is None:
+        if view is not None:
+            _instance_missed(draft, node, view, hosts)
+        return
+    draft.misses.pop(f"instance:{node_id}", None)
+    if not node.instance_id or (instance.address and instance.address != node.address and node.state in COMING):
+        node = draft.put(
+            replace(
+                node,
+                instance_id=instance.instance_id,
+                instance_name=instance.name or node.instance_name,
+                address=instance.address or node.address,
+                host_name=instance.host_name or node.host_name,
+                billed_from_at=node.billed_from_at or draft.now,
+            )
+        )
+    word = _WORD.get(instance.state)
+    if word is None:
+        return  # TERMINATING and UNKNOWN: it exists and costs; wait for something definite
+    if word is NodeEvent.SEEN_ACTIVE and node.state in (NodeState.REQUESTED, NodeState.UNSETTLED):
+        node = apply(draft, node_id, word, f"found in the cloud's list as {instance.instance_id}")
+    if word in (NodeEvent.SEEN_STOPPED, NodeEvent.SEEN_GONE, NodeEvent.SEEN_ERROR):
+        _lost(draft, node, word, f"the cloud says {instance.state}" + (f": {instance.fault}" if instance.fault else ""))
+    else:
+        apply(draft, node_id, word, f"the cloud says {instance.state}")
+
+
+def _instance_missed(draft: Draft, node: WorkerNode, view: CloudView, hosts: Hosts) -> None:
+    """Missing once is a rumour; missing often enough, long enough, and without another witness's denial is gone."""
+    if not node.instance_id or view.started_at <= node.state_since_at:
+        return
+    rules = draft.policy.failure
+    source = cloud_source(node.tenancy)
+    missed = draft.miss(f"instance:{node.node_id}", source, view.started_at)
+    if missed.count < rules.missing_polls:
+        return
+    long_enough = draft.obs(source) - missed.since_obs >= rules.missing_s
+    if node.state is NodeState.TERMINATING:
+        if long_enough or missed.count >= 2 * rules.missing_polls:
+            apply(draft, node.node_id, NodeEvent.SEEN_GONE, f"gone: missing from {missed.count} lists after terminate")
+    elif long_enough and not _host_denies(node, hosts):
+        _lost(draft, node, NodeEvent.SEEN_GONE, f"missing from {missed.count} lists of the cloud")
+
+
+def _host_denies(node: WorkerNode, hosts: Hosts) -> bool:
+    """Whether the scheduler calls the host up: then the cloud's list alone is not believed."""
+    host = hosts.by_name.get(node.host_name)
+    in_use = node.state in WORKING or node.state in (NodeState.HOLDING, NodeState.HELD)
+    return in_use and host is not None and host.state is HostState.UP
+
+
+def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str) -> None:
+    before = node.state
+    after = apply(draft, node.node_id, word, why)
+    if after.state is NodeState.FAILED and before is not NodeState.FAILED:
+        draft.put(replace(after, dead=word is not NodeEvent.SEEN_ERROR or before in COMING))
+        if before in COMING:
+            breaker.failed(draft, node.resource, why)
+
+
+# -- the scheduler -----------------------------------------------------------------------------------
+
+
+def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
+    if node.state not in _HOST_SPEAKS or hosts.started_at <= node.acted_at or node.dead:
+        return
+    host = hosts.by_name.get(node.host_name)
+    if host is None:
+        _host_missed(draft, node, hosts)
+        return
+    draft.misses.pop(f"host:{node.node_id}", None)
+    busy = hosts.busy(host)
+    if busy and not node.first_job_at:
+        node = draft.put(replace(node, first_job_at=draft.now, starved_obs=None))
+        draft.nominations.pop(node.node_id, None)
+    if host.state is HostState.DOWN:
+        apply(draft, node.node_id, NodeEvent.HOST_DOWN, f"the scheduler says {host.detail or 'down'}")
+        return
+    if host.state is not HostState.UP:
+        return
+    event, why = _usable_event(draft, node, host, busy)
+    if event is None:
+        return
+    was = node.state
+    node = apply(draft, node.node_id, event, why)
+    if was is NodeState.JOINING and node.state is not NodeState.JOINING:
+        _joined(draft, node, host)
+    if node.state is NodeState.IDLE and node.idle_since_obs is None:
+        draft.put(replace(node, idle_since_obs=draft.obs(SCHEDULER)))
+
+
+def _usable_event(draft: Draft, node: WorkerNode, host: Host, busy: bool) -> tuple[NodeEvent | None, str]:
+    """What an up host means to its node. Hold marks count only when no command of ours is on its way."""
+    settled = not node.action_id and not node.todo
+    if host.hold is None:
+        if node.state in (NodeState.HOLDING, NodeState.HELD):
+            if not settled or not node.hold_confirmed_at:
+                return None, ""
+            missed = draft.miss(f"unheld:{node.node_id}", SCHEDULER, hosts_view_at(draft))
+            if missed.count < draft.policy.failure.host_missing_polls:
+                return None, ""
+            draft.misses.pop(f"unheld:{node.node_id}")
+            return NodeEvent.HOST_UNHELD, "somebody released it"
+        return (NodeEvent.HOST_BUSY, "jobs run on it") if busy else (NodeEvent.HOST_IDLE, "usable, no jobs")
+    draft.misses.pop(f"unheld:{node.node_id}", None)
+    if not host.hold.ours:
+        if node.state in WORKING:
+            return (NodeEvent.HOST_BUSY, "jobs run on it") if busy else (NodeEvent.HOST_IDLE, "no jobs")
+        return NodeEvent.HOST_HELD_BY_OTHER, f"held by {host.hold.who or 'somebody else'}: {host.hold.mark}"
+    if not settled:
+        return None, ""
+    if node.state is NodeState.HOLDING and not node.hold_confirmed_at:
+        return None, ""
+    if busy:
+        return NodeEvent.HOST_HELD_BUSY, "held, jobs still run on it"
+    return NodeEvent.HOST_HELD_EMPTY, "held, and a later view shows it empty"
+
+
+def hosts_view_at(draft: Draft) -> float:
+    """``started_at`` of the scheduler's view; 0 if there is none."""
+    return draft.snapshot.scheduler.started_at if draft.snapshot.scheduler else 0.0
+
+
+def _host_missed(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
+    if node.state is NodeState.FAILED or node.action_id or node.todo:
+        return
+    missed = draft.miss(f"host:{node.node_id}", SCHEDULER, hosts.started_at)
+    if missed.count >= draft.policy.failure.host_missing_polls:
+        draft.misses.pop(f"host:{node.node_id}")
+        apply(draft, node.node_id, NodeEvent.HOST_MISSING, f"missing from {missed.count} host lists of the scheduler")
+
+
+def _joined(draft: Draft, node: WorkerNode, host: Host) -> None:
+    """First time usable: the resource works, and what the node really has is learnt."""
+    took_s = draft.now - node.created_at
+    first = node.joined_at == 0.0
+    draft.put(
+        replace(
+            node,
+            joined_at=node.joined_at or draft.now,
+            joined_obs=node.joined_obs if not first else draft.obs(SCHEDULER),
+        )
+    )
+    breaker.succeeded(draft, node.resource)
+    if first and not node.adopted:
+        draft.event(EventKind.NODE, f"joined {took_s:.0f} s after its launch was decided", node=node)
+    nomination = draft.nominations.get(node.node_id)
+    if nomination and nomination.until_obs == 0.0:
+        draft.nominations[node.node_id] = replace(
+            nomination, until_obs=draft.obs(SCHEDULER) + draft.policy.nomination_s
+        )
+    known = draft.policy.resources.get(node.resource)
+    if known and host.total.cores > 0 and host.total.memory_mib > 0:
+        _learn(draft, known, host.total)
+
+
+def _learn(draft: Draft, resource: Resource, real: Capacity) -> None:
+    """Declared memory is not usable memory: plan with what the last joined node really had, where that is less."""
+    learned = dict(draft.memory.learned)
+    if resource.capacity.holds(real) and real != resource.capacity:
+        if learned.get(resource.name) != real:
+            learned[resource.name] = real
+            draft.event(
+                EventKind.RESOURCE,
+                f"{resource.name}: nodes have {real.cores} cores, {real.memory_mib} MiB, {real.gpus} GPUs, less than "
+                "configured; planned with that from now on",
+                resource=resource.name,
+            )
+            draft.memory = replace(draft.memory, learned=learned)
+    elif resource.name in learned:
+        del learned[resource.name]
+        draft.memory = replace(draft.memory, learned=learned)
+
+
+# -- the clock ---------------------------------------------------------------------------------------
+
+
+def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
+    limit_s = deadline_s(draft, node, hosts)
+    if limit_s is None:
+        return
+    left_s = limit_s - age_s(draft, node)
+    if left_s > 0:
+        draft.wake(draft.now + left_s)
+        return
+    match node.state:
+        case NodeState.STARTING | NodeState.CONFIGURING | NodeState.JOINING:
+            why = f"not usable in time ({node.state} for {age_s(draft, node):.0f} observed seconds)"
+            apply(draft, node.node_id, NodeEvent.DEADLINE, why)
+            breaker.failed(draft, node.resource, why)
+        case NodeState.DOWN:
+            why = f"down for {age_s(draft, node):.0f} observed seconds"
+            failed = apply(draft, node.node_id, NodeEvent.DEADLINE, why)
+            # an empty one is not called dead: should it come back with a job before it is removed, the job goes on
+            draft.put(replace(failed, dead=node.host_name in hosts.occupied))
+        case _:
+            why = f"still there {age_s(draft, node):.0f} observed seconds after terminate: asked again"
+            apply(draft, node.node_id, NodeEvent.DEADLINE, why)
+
+
+def deadline_s(draft: Draft, node: WorkerNode, hosts: Hosts) -> float | None:
+    """How many observed seconds the node may stay in its state; ``None`` = as long as it takes."""
+    timers = draft.resource(node.resource).timers
+    match node.state:
+        case NodeState.STARTING:
+            left_s = timers.launch_s - node.launch_spent_s
+            return min(left_s, timers.boot_s) if timers.boot_s > 0 else left_s
+        case NodeState.CONFIGURING | NodeState.JOINING:
+            return timers.launch_s - node.launch_spent_s
+        case NodeState.DOWN:
+            return timers.down_hard_s if node.host_name in hosts.occupied else timers.down_s
+        case NodeState.TERMINATING:
+            return timers.terminate_s if not node.todo and not node.action_id else None
+        case _:
+            return None

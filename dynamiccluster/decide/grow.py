@@ -1,0 +1,261 @@
+"""Growing: what to launch for the waiting jobs, for minimum sizes, and which held nodes to take back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from dynamiccluster.decide import match
+from dynamiccluster.decide.demand import Group, Queue, by_priority, whole
+from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
+from dynamiccluster.decide.hosts import Hosts
+from dynamiccluster.decide.lifecycle import NodeEvent, apply
+from dynamiccluster.decide.limits import Ledger, open_ledger
+from dynamiccluster.decide.orphans import new_node_id, request
+from dynamiccluster.decide.pack import Eligibility, Offer, Packer, Packing
+from dynamiccluster.decide.rows import Rows, Stage
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.host import Host, HostState
+from dynamiccluster.model.launch import Launch, LaunchState
+from dynamiccluster.model.memory import BreakerState, Nomination
+from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
+from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What packing found out, for shrinking and explaining."""
+
+    packing: Packing
+    groups: list[Group]
+    wanted: frozenset[str]  # node ids that waiting jobs were placed on
+
+
+def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
+    """Pack the waiting jobs; with ``act``, take held nodes back and launch what is lacking."""
+    offers = _offers(draft)
+    rows, eligibility = _rows(draft, draft.hosts, offers)
+    ledger = open_ledger(draft)
+    before = ledger.copy()
+    packing = Packer(queue.groups, rows.copy(), ledger, offers, eligibility).run(whole(queue.groups))
+    if packing.limited:
+        ledger = before
+        segments = by_priority(queue.groups)
+        packing = Packer(queue.groups, rows.copy(), ledger, offers, eligibility).run(segments)
+    if act:
+        _recall(draft, packing)
+        _launch_for_jobs(draft, queue, packing)
+        _launch_for_minimum(draft, ledger)
+        if draft.policy.limits.launches_per_minute > 0:
+            draft.memory = replace(draft.memory, rate_tokens=ledger.tokens, rate_as_of_obs=draft.obs(ENGINE))
+    draft.demand = _demand(draft, queue, packing, offers, draft.hosts, act=act)
+    return Need(packing, queue.groups, packing.wanted)
+
+
+def _offers(draft: Draft) -> list[Offer]:
+    """Every configured resource, overrides applied; the class numbers follow in ``_rows``."""
+    learned = draft.memory.learned
+    return [
+        Offer(draft.resource(name), learned.get(name, known.capacity), kind)
+        for kind, (name, known) in enumerate(draft.policy.resources.items())
+    ]
+
+
+def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligibility]:
+    """Free capacity of all nodes and hosts. The first row classes are the offers', then one per kind of host."""
+    takes: list[tuple[Host | None, Resource | None]] = [(None, offer.resource) for offer in offers]
+    kind_of_offer = {offer.resource.name: offer for offer in offers}
+    kinds: dict[object, int] = {}
+    columns: list[tuple[str, int, Stage, Capacity, bool]] = []
+
+    def add_host(name: str, host: Host, resource: Resource | None, stage: Stage) -> None:
+        key = (host.features, host.queues, host.gpu_type, resource.name if resource else "")
+        kind = kinds.get(key)
+        if kind is None:
+            kind = kinds[key] = len(takes)
+            takes.append((host, resource))
+        unused = not host.used.cores and host.name not in hosts.occupied
+        columns.append((name, kind, stage, host.total - host.used, unused))
+
+    ours = set()
+    for node in draft.nodes.values():
+        ours.add(node.host_name)
+        host = hosts.by_name.get(node.host_name)
+        if node.state in COMING:
+            offer = kind_of_offer.get(node.resource)
+            if offer:
+                columns.append((node.node_id, offer.kind, Stage.COMING, offer.capacity, True))
+        elif host is None or host.state is not HostState.UP:
+            continue
+        elif node.state in WORKING:
+            if host.hold is None or host.hold.ours:  # ours: being released
+                add_host(node.node_id, host, draft.policy.resources.get(node.resource), Stage.FREE)
+        elif node.state in (NodeState.HOLDING, NodeState.HELD) and node.hold_why is HoldWhy.SCALE_DOWN:
+            add_host(node.node_id, host, draft.policy.resources.get(node.resource), Stage.RECALLABLE)
+    for name, host in hosts.by_name.items():
+        if name not in ours and host.state is HostState.UP and host.hold is None:
+            add_host(name, host, None, Stage.FREE)
+    rows = Rows(len(takes))
+    rows.load(columns)
+    return rows, Eligibility(takes, offers)
+
+
+def _recall(draft: Draft, packing: Packing) -> None:
+    for node_id in packing.recalled:
+        if node_id in draft.nodes:
+            apply(draft, node_id, NodeEvent.RECALL, "waiting jobs fit on it: released instead of removed")
+
+
+def _launch_for_jobs(draft: Draft, queue: Queue, packing: Packing) -> None:
+    wanted: dict[str, list[tuple[int, int]]] = {}
+    for purchase in packing.purchases:
+        wanted.setdefault(purchase.resource, []).append((purchase.count, purchase.group))
+    for name, shares in wanted.items():
+        heads = [queue.groups[group].jobs[0].job_id for count, group in shares for _ in range(count)]
+        launch(draft, draft.resource(name), len(heads), _for_jobs(heads), nominate=heads)
+
+
+def _for_jobs(heads: list[str]) -> str:
+    jobs = list(dict.fromkeys(heads))
+    listed = ", ".join(jobs[:3]) + (f" and {len(jobs) - 3} more" if len(jobs) > 3 else "")
+    return f"for waiting job(s) {listed}"
+
+
+def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
+    """Minimum sizes: working nodes and those on their way (also those just asked for) count, failing ones do not."""
+    healthy: dict[str, int] = {}
+    for node in draft.nodes.values():
+        if node.state in COMING or node.state in WORKING or node.hold_why in (HoldWhy.OPERATOR, HoldWhy.VACATE):
+            healthy[node.resource] = healthy.get(node.resource, 0) + 1
+    for name in draft.policy.resources:
+        resource = draft.resource(name)
+        lacking = resource.min_nodes - healthy.get(name, 0)
+        if lacking > 0:
+            room, _ = ledger.room(resource, lacking)
+            count = min(lacking, room)
+            if count > 0:
+                ledger.take(resource, count)
+                launch(draft, resource, count, f"minimum of {resource.min_nodes} node(s)")
+
+
+def launch(
+    draft: Draft,
+    resource: Resource,
+    count: int,
+    reason: str,
+    *,
+    actor: str = "engine",
+    nominate: list[str] | None = None,
+) -> list[str]:
+    """Create the nodes and launch requests; the ids of the new nodes. The caller has checked the limits."""
+    made: list[str] = []
+    batch = draft.policy.limits.launch_batch or count
+    for start in range(0, count, batch):
+        nodes = [_new_node(draft, resource, reason) for _ in range(min(batch, count - start))]
+        launch_id = f"{draft.policy.cluster_id}-{nodes[0].node_id}"
+        nodes = [draft.put(replace(node, launch_id=launch_id)) for node in nodes]
+        record = Launch(
+            launch_id=launch_id,
+            resource=resource.name,
+            tenancy=resource.tenancy,
+            node_ids=tuple(node.node_id for node in nodes),
+            state=LaunchState.OPEN,
+            requested_at=draft.now,
+        )
+        draft.put_launch(record)
+        request(draft, record, nodes, reason, actor)
+        for offset, node in enumerate(nodes):
+            draft.event(EventKind.NODE, f"launch decided {reason}", node=node, actor=actor, to_state=node.state)
+            if nominate:
+                draft.nominations[node.node_id] = Nomination(until_obs=0.0, job_id=nominate[start + offset])
+        made += record.node_ids
+    known = draft.breakers.get(resource.name)
+    if known and known.state is BreakerState.HALF_OPEN and made:
+        draft.breakers[resource.name] = replace(known, trial_node=made[0])
+    return made
+
+
+def _new_node(draft: Draft, resource: Resource, reason: str) -> WorkerNode:
+    node_id = new_node_id(draft)
+    name = f"{resource.name_prefix or resource.name}-{node_id}"
+    node = WorkerNode(
+        node_id=node_id,
+        resource=resource.name,
+        tenancy=resource.tenancy,
+        launch_id="",
+        state=NodeState.REQUESTED,
+        host_name=name,
+        instance_name=name,
+        created_at=draft.now,
+        state_since_at=draft.now,
+        state_since_obs=draft.obs(cloud_source(resource.tenancy)),
+        reason=reason,
+    )
+    draft.nodes[node_id] = node
+    return node
+
+
+# -- the report --------------------------------------------------------------------------------------
+
+
+def _demand(draft: Draft, queue: Queue, packing: Packing, offers: list[Offer], hosts: Hosts, *, act: bool) -> Demand:
+    reports = []
+    unplaced = 0
+    largest = _largest(hosts.by_name.values())
+    for group, outcome in zip(queue.groups, packing.outcomes, strict=True):
+        unplaced += outcome.unplaced
+        never = bool(outcome.unplaced) and _never(draft, group, offers, largest, hosts)
+        refusals = outcome.refusals if outcome.unplaced else {}
+        if not act and outcome.on_new and not outcome.unplaced:
+            refusals = dict.fromkeys(outcome.new_nodes, Refusal.AUTO_OFF)
+        reports.append(
+            ShapeReport(
+                shape=group.shape,
+                job_ids=tuple([job.job_id for job in group.jobs]),
+                waiting=group.tasks,
+                on_free=outcome.on_free,
+                on_coming=outcome.on_coming,
+                on_new=outcome.on_new,
+                unplaced=outcome.unplaced,
+                new_nodes=outcome.new_nodes,
+                refusals=refusals,
+                never=never,
+            )
+        )
+    return Demand(
+        reports=tuple(reports),
+        held_back={"no": tuple(queue.no), "not yet": tuple(queue.not_yet)},
+        waiting_tasks=sum(group.tasks for group in queue.groups),
+        waiting_cores=sum(group.tasks * group.shape.cores for group in queue.groups),
+        unplaced_tasks=unplaced,
+    )
+
+
+def _largest(hosts: Iterable[Host]) -> Capacity:
+    """The largest amounts of any host, for a quick "cannot fit on what is there either"."""
+    cores = memory_mib = gpus = 0
+    for host in hosts:
+        cores = max(cores, host.total.cores)
+        memory_mib = max(memory_mib, host.total.memory_mib)
+        gpus = max(gpus, host.total.gpus)
+    return Capacity(cores, memory_mib, gpus)
+
+
+def _never(draft: Draft, group: Group, offers: list[Offer], largest: Capacity, hosts: Hosts) -> bool:
+    """Whether no resource at its configured size, and no host that exists, could ever take the job."""
+    shape = group.shape
+    for offer in offers:
+        known = draft.policy.resources[offer.resource.name]
+        if match.misfit(shape, known) is None and match.too_small(shape, offer.capacity) is None:
+            if match.nodes_needed(shape, offer.capacity, 1) <= known.max_nodes:
+                return False
+            if shape.chunks > 1:
+                return False  # several resources together may hold it
+    if match.too_small(shape, largest):
+        return True
+    return not any(
+        match.host_takes(shape, host, None) and match.too_small(shape, host.total) is None
+        for host in hosts.by_name.values()
+    )

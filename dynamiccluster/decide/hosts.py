@@ -1,0 +1,49 @@
+"""The scheduler's view, indexed once per tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dynamiccluster.model.host import Host
+from dynamiccluster.model.job import OCCUPYING
+from dynamiccluster.model.view import SchedulerView
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Hosts by name, and the work on them as the job list and the host list *together* say."""
+
+    started_at: float  # of the view; 0 = the scheduler has not been seen
+    by_name: Mapping[str, Host]  # without templates
+    occupied: frozenset[str]
+    job_ids: Mapping[str, tuple[str, ...]]
+
+    def busy(self, host: Host) -> bool:
+        return host.name in self.occupied
+
+    def jobs_on(self, host_name: str) -> tuple[str, ...]:
+        return self.job_ids.get(host_name, ())
+
+
+def index_hosts(view: SchedulerView | None) -> Hosts:
+    """The index of a view; an empty one for none."""
+    if view is None:
+        return Hosts(0.0, {}, frozenset(), {})
+    job_ids: dict[str, dict[str, None]] = {}
+    for job in view.jobs:
+        if job.hosts and job.state in OCCUPYING:
+            for name in job.hosts:
+                job_ids.setdefault(name, {})[job.job_id] = None
+    in_use = []
+    for host in view.hosts:
+        if host.busy or host.jobs or host.used.cores:
+            in_use.append(host.name)
+            for job_id in host.jobs:
+                job_ids.setdefault(host.name, {})[job_id] = None
+    return Hosts(
+        started_at=view.started_at,
+        by_name={host.name: host for host in view.hosts if not host.template},
+        occupied=frozenset(job_ids).union(in_use),
+        job_ids={name: tuple(ids) for name, ids in job_ids.items()},
+    )

@@ -1,0 +1,464 @@
+"""THE transition table of worker nodes: the only place where a node's state is assigned.
+
+Three voices drive it: what the cloud says of the instance, what the scheduler says of the host, and what came of
+our own actions; besides them the deadlines, the planner and the operator. Every pair of state and event has an
+answer: an edge (move), ``IGNORE`` (normal, nothing to do), or ``REFUSE`` (impossible: the node is quarantined
+and a person decides; the tick goes on).
+
+``docs/lifecycle.md`` is generated from this table (``python -m dynamiccluster.decide.lifecycle``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dynamiccluster.decide.draft import SCHEDULER, Draft, cloud_source
+from dynamiccluster.model.action import ActionKind
+from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.policy import Policy
+from dynamiccluster.model.worker_node import HoldWhy, NodeState, WorkerNode
+
+
+class NodeEvent(StrEnum):
+    """Everything that can be said about a node."""
+
+    # what came of our actions
+    LAUNCH_ACCEPTED = "launch accepted"
+    LAUNCH_REFUSED = "launch refused"
+    LAUNCH_UNKNOWN = "launch reply lost"
+    LAUNCH_ABANDONED = "launch abandoned"
+    STEPS_DONE = "steps done"
+    STEP_FAILED = "step failed for good"
+    HOLD_REFUSED = "hold refused"
+    REMOVE_BUSY_HELD = "removal refused, jobs on a held host"
+    REMOVE_BUSY_ALIVE = "removal refused, jobs on a living host"
+    REMOVE_BUSY_DEAD = "removal refused, jobs on a dead host"
+    # the cloud
+    SEEN_PENDING = "instance pending"
+    SEEN_ACTIVE = "instance active"
+    SEEN_ERROR = "instance in error"
+    SEEN_STOPPED = "instance stopped"
+    SEEN_GONE = "instance gone"
+    # the scheduler
+    HOST_IDLE = "host idle"
+    HOST_BUSY = "host busy"
+    HOST_DOWN = "host down"
+    HOST_MISSING = "host missing"
+    HOST_HELD_EMPTY = "host held and empty"
+    HOST_HELD_BUSY = "host held with jobs"
+    HOST_UNHELD = "host no longer held"
+    HOST_HELD_BY_OTHER = "host held by somebody else"
+    # time
+    DEADLINE = "deadline passed"
+    # the planner
+    SHRINK = "idle long enough"
+    DRAIN = "resource drains"
+    USELESS = "never ran a job"
+    RECALL = "needed again"
+    REMOVE = "removal decided"
+    EVACUATE = "jobs on a dead host"
+    # the operator
+    OP_HOLD = "operator: hold"
+    OP_UNHOLD = "operator: unhold"
+    OP_VACATE = "operator: vacate"
+    OP_DELETE = "operator: delete"
+
+
+class Answer(StrEnum):
+    """Answers that move nothing."""
+
+    IGNORE = "ignore"
+    REFUSE = "refuse"
+
+
+S = NodeState
+E = NodeEvent
+IGNORE = Answer.IGNORE
+REFUSE = Answer.REFUSE
+
+PLANNER = frozenset({E.SHRINK, E.DRAIN, E.USELESS, E.RECALL, E.REMOVE, E.EVACUATE})
+OPERATOR = frozenset({E.OP_HOLD, E.OP_UNHOLD, E.OP_VACATE, E.OP_DELETE})
+
+
+@dataclass(frozen=True, slots=True)
+class StateNote:
+    """The prose of a state: what it means, and what ends it."""
+
+    meaning: str
+    ends: str  # its deadline and successor, or why it may last for ever
+
+
+NOTES: dict[NodeState, StateNote] = {
+    S.REQUESTED: StateNote(
+        "The intent is stored; the launch call is under way.",
+        "The call has a time limit and always ends as accepted, refused or unknown; after a crash it is unknown.",
+    ),
+    S.UNSETTLED: StateNote(
+        "The launch reply was lost: the machine may exist, or appear later.",
+        "Settled by the cloud's list, by repeating the call where that is idempotent, or abandoned after "
+        "`settle_polls` good lists and `settle_s`; a machine that appears later is swept.",
+    ),
+    S.STARTING: StateNote(
+        "The cloud has accepted the launch and builds the machine.",
+        "`boot_s`, and `launch_s` for launch and join together, then FAILED.",
+    ),
+    S.CONFIGURING: StateNote(
+        "The machine runs. Hook, name, checker and adding to the scheduler are done step by step.",
+        "`launch_s`, then FAILED.",
+    ),
+    S.JOINING: StateNote("The scheduler knows the host; its daemon has not reported in.", "`launch_s`, then FAILED."),
+    S.IDLE: StateNote(
+        "Usable and without jobs.",
+        "May last for ever: `min_nodes`, nominations and waiting demand keep nodes; else `idle_s`, then HOLDING.",
+    ),
+    S.BUSY: StateNote("Jobs run on it.", "May last for ever: a running job on a living node is never ended by us."),
+    S.HOLDING: StateNote(
+        "Asked the scheduler to keep new jobs away. Not yet shown held and empty by a later view.",
+        "May last for ever: it lasts as long as the jobs on it.",
+    ),
+    S.HELD: StateNote(
+        "A view started after the hold was confirmed shows it held and empty.",
+        "Scale-down, drain, deletion and fault go on in the next decision; an operator's hold lasts until undone.",
+    ),
+    S.DOWN: StateNote(
+        "The scheduler says down, or has lost a held host, while the cloud does not say gone.",
+        "`down_s` if it lists no jobs, `down_hard_s` whatever it lists, then FAILED.",
+    ),
+    S.FAILED: StateNote(
+        "It never became usable, or is dead.",
+        "Cleaned up in the next decision; in manual mode it waits for the operator's delete.",
+    ),
+    S.EVACUATING: StateNote(
+        "A dead host's jobs are being requeued or deleted, as configured.", "The step is repeated until it is done."
+    ),
+    S.REMOVING: StateNote("Being taken out of the scheduler.", "The step is repeated until done or refused as busy."),
+    S.TERMINATING: StateNote(
+        "The cloud was asked to end the machine; waiting until it is gone.",
+        "`terminate_s`, then the call is repeated; it costs money, so it is never given up.",
+    ),
+    S.FORGETTING: StateNote("The machine is gone; name and hook are cleaned up.", "The steps are repeated until done."),
+    S.QUARANTINED: StateNote(
+        "Something impossible was reported about it, so it is left alone.",
+        "May last for ever, because only a person can judge it: `delete` or `unhold`.",
+    ),
+    S.GONE: StateNote("Ended. The record is dropped, its launch is remembered.", "Final."),
+}
+
+_COMING_LOST = {E.SEEN_ERROR: S.FAILED, E.SEEN_STOPPED: S.FAILED, E.SEEN_GONE: S.FAILED}
+
+TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
+    S.REQUESTED: {
+        E.LAUNCH_ACCEPTED: S.STARTING,
+        E.LAUNCH_REFUSED: S.GONE,  # no machine came into being
+        E.LAUNCH_UNKNOWN: S.UNSETTLED,
+        E.SEEN_PENDING: S.STARTING,  # the list was faster than the reply
+        E.SEEN_ACTIVE: S.STARTING,
+        **_COMING_LOST,
+    },
+    S.UNSETTLED: {
+        E.LAUNCH_ACCEPTED: S.STARTING,  # the repeated call of an idempotent cloud
+        E.LAUNCH_REFUSED: S.GONE,  # so the first call had made nothing either
+        E.LAUNCH_ABANDONED: S.GONE,
+        E.SEEN_PENDING: S.STARTING,
+        E.SEEN_ACTIVE: S.STARTING,
+        **_COMING_LOST,
+    },
+    S.STARTING: {
+        E.SEEN_ACTIVE: S.CONFIGURING,
+        E.DEADLINE: S.FAILED,
+        E.OP_DELETE: S.REMOVING,
+        **_COMING_LOST,
+    },
+    S.CONFIGURING: {
+        E.STEPS_DONE: S.JOINING,
+        E.STEP_FAILED: S.FAILED,
+        E.DEADLINE: S.FAILED,
+        E.OP_DELETE: S.REMOVING,
+        **_COMING_LOST,
+    },
+    S.JOINING: {
+        E.HOST_IDLE: S.IDLE,
+        E.HOST_BUSY: S.BUSY,
+        E.HOST_HELD_BY_OTHER: S.IDLE,  # usable but for an operator's own mark, which is respected
+        E.HOST_HELD_EMPTY: S.HOLDING,  # adopted while held by us
+        E.HOST_HELD_BUSY: S.HOLDING,
+        E.HOST_MISSING: S.CONFIGURING,  # the scheduler forgot it (restart): add it again
+        E.DEADLINE: S.FAILED,
+        E.OP_DELETE: S.REMOVING,
+        **_COMING_LOST,
+    },
+    S.IDLE: {
+        E.HOST_BUSY: S.BUSY,
+        E.HOST_DOWN: S.DOWN,
+        E.HOST_MISSING: S.CONFIGURING,
+        E.HOST_HELD_EMPTY: S.HOLDING,  # our mark, but no hold of ours is known: left over from before a crash
+        E.HOST_HELD_BUSY: S.HOLDING,
+        E.SHRINK: S.HOLDING,
+        E.DRAIN: S.HOLDING,
+        E.USELESS: S.HOLDING,
+        E.OP_HOLD: S.HOLDING,
+        E.OP_VACATE: S.HOLDING,
+        E.OP_DELETE: S.HOLDING,
+        E.SEEN_GONE: S.FAILED,
+        E.SEEN_STOPPED: S.FAILED,
+    },
+    S.BUSY: {
+        E.HOST_IDLE: S.IDLE,
+        E.HOST_DOWN: S.DOWN,
+        E.HOST_MISSING: S.CONFIGURING,
+        E.HOST_HELD_EMPTY: S.HOLDING,
+        E.HOST_HELD_BUSY: S.HOLDING,
+        E.DRAIN: S.HOLDING,
+        E.OP_HOLD: S.HOLDING,
+        E.OP_VACATE: S.HOLDING,
+        E.OP_DELETE: S.HOLDING,
+        E.SEEN_GONE: S.FAILED,
+        E.SEEN_STOPPED: S.FAILED,
+    },
+    S.HOLDING: {
+        E.HOST_HELD_EMPTY: S.HELD,
+        E.HOST_UNHELD: S.IDLE,  # somebody undid it: their word counts
+        E.HOST_DOWN: S.DOWN,
+        E.HOST_MISSING: S.DOWN,
+        E.HOLD_REFUSED: S.IDLE,
+        E.RECALL: S.IDLE,
+        E.OP_HOLD: S.HOLDING,
+        E.OP_UNHOLD: S.IDLE,
+        E.OP_VACATE: S.HOLDING,
+        E.OP_DELETE: S.HOLDING,
+        E.SEEN_GONE: S.FAILED,
+        E.SEEN_STOPPED: S.FAILED,
+    },
+    S.HELD: {
+        E.HOST_HELD_BUSY: S.HOLDING,
+        E.HOST_UNHELD: S.IDLE,
+        E.HOST_DOWN: S.DOWN,
+        E.HOST_MISSING: S.DOWN,
+        E.RECALL: S.IDLE,
+        E.REMOVE: S.REMOVING,
+        E.OP_HOLD: S.HOLDING,
+        E.OP_UNHOLD: S.IDLE,
+        E.OP_VACATE: S.HOLDING,
+        E.OP_DELETE: S.REMOVING,
+        E.SEEN_GONE: S.FAILED,
+        E.SEEN_STOPPED: S.FAILED,
+    },
+    S.DOWN: {
+        E.HOST_IDLE: S.IDLE,
+        E.HOST_BUSY: S.BUSY,
+        E.HOST_HELD_EMPTY: S.HOLDING,
+        E.HOST_HELD_BUSY: S.HOLDING,
+        E.HOST_HELD_BY_OTHER: S.IDLE,
+        E.DEADLINE: S.FAILED,
+        E.OP_DELETE: S.FAILED,
+        E.SEEN_GONE: S.FAILED,
+        E.SEEN_STOPPED: S.FAILED,
+        E.SEEN_ERROR: S.FAILED,
+    },
+    S.FAILED: {
+        E.HOST_IDLE: S.IDLE,  # late, but alive: rescued (only reported while the cloud does not call it dead)
+        E.HOST_BUSY: S.BUSY,
+        E.EVACUATE: S.EVACUATING,
+        E.REMOVE: S.REMOVING,
+        E.OP_DELETE: S.REMOVING,
+    },
+    S.EVACUATING: {E.STEPS_DONE: S.REMOVING},
+    S.REMOVING: {
+        E.STEPS_DONE: S.TERMINATING,
+        E.REMOVE_BUSY_HELD: S.HOLDING,
+        E.REMOVE_BUSY_ALIVE: S.BUSY,
+        E.REMOVE_BUSY_DEAD: S.FAILED,
+    },
+    S.TERMINATING: {
+        E.SEEN_GONE: S.FORGETTING,
+        E.DEADLINE: S.TERMINATING,  # ask again
+    },
+    S.FORGETTING: {E.STEPS_DONE: S.GONE},
+    S.QUARANTINED: {E.OP_DELETE: S.FAILED, E.OP_UNHOLD: S.IDLE, E.SEEN_GONE: S.FAILED},
+    S.GONE: {},
+}
+
+IMPOSSIBLE: dict[NodeState, frozenset[NodeEvent]] = {
+    S.REQUESTED: PLANNER,
+    S.UNSETTLED: PLANNER,
+    S.STARTING: PLANNER | {E.HOLD_REFUSED},
+    S.CONFIGURING: PLANNER,
+    S.JOINING: PLANNER,
+    S.IDLE: frozenset({E.REMOVE, E.EVACUATE, E.LAUNCH_REFUSED, E.LAUNCH_ABANDONED}),
+    S.BUSY: frozenset({E.SHRINK, E.REMOVE, E.EVACUATE, E.LAUNCH_REFUSED, E.LAUNCH_ABANDONED}),
+    S.HOLDING: frozenset({E.REMOVE, E.EVACUATE, E.LAUNCH_REFUSED, E.LAUNCH_ABANDONED}),
+    S.HELD: frozenset({E.SHRINK, E.EVACUATE, E.LAUNCH_REFUSED, E.LAUNCH_ABANDONED}),
+    S.DOWN: frozenset({E.SHRINK, E.RECALL, E.REMOVE}),
+}
+"""Pairs that only a fault of ours, or a lying adapter, can bring about. Everything else not in the table is normal."""
+
+DEADLINE_CLOCK: dict[NodeState, str] = {
+    S.REQUESTED: "cloud",
+    S.UNSETTLED: "cloud",
+    S.STARTING: "cloud",
+    S.TERMINATING: "cloud",
+}
+"""Which observed clock a state's age is read on; the scheduler's for all others."""
+
+COUNTS_AS_LAUNCH = frozenset({S.REQUESTED, S.UNSETTLED, S.STARTING, S.CONFIGURING, S.JOINING})
+
+
+def answer(state: NodeState, event: NodeEvent) -> NodeState | Answer:
+    """What the table says to this pair. Total: there is an answer to every pair."""
+    edge = TABLE[state].get(event)
+    if edge is not None:
+        return edge
+    return REFUSE if event in IMPOSSIBLE.get(state, frozenset()) else IGNORE
+
+
+def clock_of(state: NodeState, tenancy: str) -> str:
+    """The source on whose observed clock ``state_since_obs`` is read."""
+    return cloud_source(tenancy) if DEADLINE_CLOCK.get(state) == "cloud" else SCHEDULER
+
+
+def age_s(draft: Draft, node: WorkerNode) -> float:
+    """Observed seconds in the present state."""
+    return draft.obs(clock_of(node.state, node.tenancy)) - node.state_since_obs
+
+
+def steps_on_entry(state: NodeState, policy: Policy) -> tuple[ActionKind, ...]:
+    """The steps that entering a state brings with it."""
+    match state:
+        case S.CONFIGURING:
+            return policy.join_steps
+        case S.HOLDING:
+            return (ActionKind.HOLD,)
+        case S.EVACUATING:
+            return (ActionKind.EVACUATE,)
+        case S.REMOVING:
+            return policy.remove_steps
+        case S.TERMINATING:
+            return (ActionKind.TERMINATE,)
+        case S.FORGETTING:
+            return policy.forget_steps
+        case _:
+            return ()
+
+
+_HOLD_WHY = {
+    E.SHRINK: HoldWhy.SCALE_DOWN,
+    E.DRAIN: HoldWhy.DRAIN,
+    E.USELESS: HoldWhy.FAULT,
+    E.OP_HOLD: HoldWhy.OPERATOR,
+    E.OP_VACATE: HoldWhy.VACATE,
+    E.OP_DELETE: HoldWhy.DELETE,
+    E.HOST_HELD_EMPTY: HoldWhy.SCALE_DOWN,
+    E.HOST_HELD_BUSY: HoldWhy.SCALE_DOWN,
+}
+
+
+def apply(
+    draft: Draft, node_id: str, event: NodeEvent, reason: str, *, actor: str = "engine", **changes: object
+) -> WorkerNode:
+    """Let the table answer; returns the node's record afterwards. ``changes`` go in only when the node moves.
+
+    A move is written to the history with its reason. A refused pair quarantines the node.
+    """
+    node = draft.nodes[node_id]
+    to = answer(node.state, event)
+    if to is IGNORE:
+        return node
+    if to is REFUSE:
+        draft.event(
+            EventKind.WARNING,
+            f"impossible: {event} while {node.state}; the node is left alone until somebody looks ({reason})",
+            node=node,
+        )
+        return _enter(draft, node, S.QUARANTINED, f"{event} while {node.state}", actor)
+    return _enter(draft, node, NodeState(to), reason, actor, event, **changes)
+
+
+def _enter(
+    draft: Draft,
+    node: WorkerNode,
+    state: NodeState,
+    reason: str,
+    actor: str,
+    event: NodeEvent | None = None,
+    **changes: object,
+) -> WorkerNode:
+    came_from = node.state
+    todo = steps_on_entry(state, draft.policy)
+    if state is S.CONFIGURING and came_from is not S.STARTING:
+        todo = (ActionKind.HOST_ADD,)  # only the scheduler forgot it; hooks and checks have been
+    elif state is S.CONFIGURING and node.adopted:
+        todo = tuple(step for step in todo if step in (ActionKind.NAME_ADD, ActionKind.HOST_ADD))
+    hold_why, confirmed_at = node.hold_why, node.hold_confirmed_at
+    if state is S.HOLDING:
+        if event in _HOLD_WHY and not (came_from is S.DOWN and hold_why is not HoldWhy.NONE):
+            hold_why = _HOLD_WHY[event]
+        if came_from in (S.HOLDING, S.HELD, S.REMOVING) and confirmed_at:
+            todo = ()  # it is held already
+        else:
+            confirmed_at = 0.0
+        if event is E.OP_VACATE:
+            todo = (*todo, ActionKind.VACATE)
+    elif state in (S.IDLE, S.BUSY):
+        if event in (E.RECALL, E.OP_UNHOLD):
+            todo = (ActionKind.RELEASE,)
+        hold_why, confirmed_at = HoldWhy.NONE, 0.0
+    fresh_launch_clock = state is S.CONFIGURING and came_from in (S.IDLE, S.BUSY)
+    spent = 0.0 if fresh_launch_clock else node.launch_spent_s
+    if came_from in COUNTS_AS_LAUNCH and state in COUNTS_AS_LAUNCH:
+        spent += age_s(draft, node)
+    moved = replace(
+        node,
+        state=state,
+        state_since_at=draft.now,
+        state_since_obs=draft.obs(clock_of(state, node.tenancy)),
+        launch_spent_s=spent,
+        todo=todo,
+        hold_why=hold_why,
+        hold_confirmed_at=confirmed_at,
+        idle_since_obs=None if state is not S.IDLE else draft.obs(SCHEDULER),
+        attempts=0,
+        retry_obs=0.0,
+        reason=reason,
+        **changes,  # type: ignore[arg-type]  # only fields of WorkerNode are passed, by the callers in this room
+    )
+    draft.put(moved)
+    draft.event(EventKind.NODE, reason, node=moved, actor=actor, from_state=came_from, to_state=state)
+    if state is S.GONE:
+        _forget(draft, moved)
+    return moved
+
+
+def _forget(draft: Draft, node: WorkerNode) -> None:
+    del draft.nodes[node.node_id]
+    draft.changed_nodes.pop(node.node_id, None)
+    draft.forgotten_nodes.append(node.node_id)
+    draft.nominations.pop(node.node_id, None)
+    for key in [key for key in draft.misses if key.endswith(f":{node.node_id}")]:
+        del draft.misses[key]
+
+
+def markdown() -> str:
+    """``docs/lifecycle.md``: prose, drawing and table, from the code above."""
+    lines = ["# The life of a worker node", "", "Generated from `dynamiccluster/decide/lifecycle.py`; do not edit.", ""]
+    lines += ["```mermaid", "stateDiagram-v2"]
+    for state, edges in TABLE.items():
+        targets: dict[NodeState, list[str]] = {}
+        for event, to in edges.items():
+            targets.setdefault(to, []).append(str(event))
+        lines += [f"    {state} --> {to}: {' / '.join(events)}" for to, events in targets.items()]
+    lines += ["```", "", "| State | Meaning | What ends it |", "|---|---|---|"]
+    lines += [f"| **{state}** | {note.meaning} | {note.ends} |" for state, note in NOTES.items()]
+    lines += ["", "## Every pair", "", "`.` = normal, nothing to do; `!` = impossible, the node is quarantined.", ""]
+    lines += ["| Event | " + " | ".join(NodeState) + " |", "|---|" + "---|" * len(NodeState)]
+    for event in NodeEvent:
+        answers = [answer(state, event) for state in NodeState]
+        cells = ["." if found is IGNORE else "!" if found is REFUSE else str(found) for found in answers]
+        lines.append(f"| {event} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(markdown())
