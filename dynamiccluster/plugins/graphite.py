@@ -1,0 +1,96 @@
+"""Figures for Graphite, under the original's names: ``PREFIX.nodes.busy``, ``PREFIX.resource.NAME.cores`` ...
+
+Protocol: Graphite's plaintext protocol, one ``name value time`` line per figure, sent by ``graphyte``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from graphyte import Sender
+
+from dynamiccluster.engine.readmodel import ReadModel
+from dynamiccluster.errors import BadConfigError, TransientError
+from dynamiccluster.model.job import JobState
+from dynamiccluster.model.worker_node import ORIGINAL_NUMBER, WorkerNode
+
+GROUPS = {1: "starting", 5: "deleting", 3: "busy", 2: "idle", 6: "vacating", 7: "vacating", 4: "error"}
+"""The original's state numbers and what Graphite calls them: holding and held are both "vacating"."""
+
+_TIMEOUT_S = 5  # per connection: a Graphite nearby answers in milliseconds
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class GraphiteReporter:
+    """Implements :class:`~dynamiccluster.plugins.base.Plugin`. Arguments and their names are the original's.
+
+    Every ``interval`` seconds all figures go out in one connection, stamped with the time of the last decision:
+    if the service stands still, so does its line.
+    """
+
+    def __init__(
+        self,
+        hostname: str = "localhost",
+        port: int = 2003,
+        prefix: str = "headnode.dynamiccluster",
+        interval: float = 60,
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", prefix):
+            raise BadConfigError(f"prefix {prefix!r} is not a Graphite path like headnode.dynamiccluster")
+        if not 0 < port < 65536:
+            raise BadConfigError(f"{port} is not a TCP port")
+        self.interval_s = float(interval)
+        self._target = f"{hostname}:{port}"
+        self._sender = Sender(hostname, port, prefix=prefix, timeout=_TIMEOUT_S, raise_send_errors=True)
+
+    def observe(self, readmodel: ReadModel) -> None:
+        lines = [self._sender.build_message(name, value, readmodel.at) for name, value in figures(readmodel)]
+        try:
+            self._sender.send_socket(b"".join(lines))
+        except OSError as error:
+            raise TransientError(f"Graphite at {self._target}: {error}") from error
+
+    def close(self) -> None:
+        """Every look has a connection of its own: there is nothing to close."""
+
+
+def figures(readmodel: ReadModel) -> Iterator[tuple[str, int]]:
+    """Name (without prefix) and value of everything that is reported."""
+    nodes: Counter[str] = Counter()
+    cores: Counter[str] = Counter()
+    nodes_of: Counter[str] = Counter()
+    cores_of: Counter[str] = Counter()
+    for node in readmodel.snapshot.nodes.values():
+        group = GROUPS.get(ORIGINAL_NUMBER[node.state])
+        if group is None:
+            continue  # gone
+        size = _cores(readmodel, node)
+        nodes[group] += 1
+        cores[group] += size
+        nodes_of[node.resource] += 1
+        cores_of[node.resource] += size
+    for name, counts in (("nodes", nodes), ("cores", cores)):
+        yield f"{name}.total", counts.total()
+        for group in dict.fromkeys(GROUPS.values()):
+            yield f"{name}.{group}", counts[group]
+    for resource in sorted({*readmodel.policy.resources, *nodes_of}):
+        path = f"resource.{_NOT_PLAIN.sub('_', resource)}"
+        yield f"{path}.nodes", nodes_of[resource]
+        yield f"{path}.cores", cores_of[resource]
+    view = readmodel.snapshot.scheduler
+    if view is not None:  # an unknown queue is not an empty one
+        yield "jobs.queued", sum(job.tasks for job in view.jobs if job.state is JobState.PENDING)
+
+
+def _cores(readmodel: ReadModel, node: WorkerNode) -> int:
+    """What the scheduler says the node has; before it joins, what its resource had last or should have."""
+    host = readmodel.hosts_by_name.get(node.host_name)
+    if host is not None and host.total.cores > 0 and not host.template:
+        return host.total.cores
+    learned = readmodel.snapshot.memory.learned.get(node.resource)
+    if learned is not None:
+        return learned.cores
+    resource = readmodel.policy.resources.get(node.resource)
+    return resource.capacity.cores if resource else 0
