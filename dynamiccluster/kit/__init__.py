@@ -1,1 +1,1 @@
-"""One of each tool: clock, runner, retry, rate limit, thread bridge, logs, secrets."""
+"""One of each tool: clock, runner, thread bridge, paced loop, loading of classes, host names, logs, secrets."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynamiccluster.errors import BadConfigError, UnknownOutcomeError
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
 from dynamiccluster.kit.runner import PLAIN, SubprocessRunner, parse_template, run_template
 from dynamiccluster.testing.runner import FakeRunner
 
@@ -58,6 +58,16 @@ def test_a_missing_program_is_named() -> None:
         RUNNER.run([], timeout_s=5)
     with pytest.raises(BadConfigError, match="cannot be passed"):
         RUNNER.run(["echo", "a\0b"], timeout_s=5)
+
+
+def test_what_the_system_refuses(tmp_path: Path) -> None:
+    with pytest.raises(DynamicClusterError, match="more arguments than the system takes"):
+        RUNNER.run(["echo", "x" * 3_000_000], timeout_s=5)
+    script = tmp_path / "script"
+    script.write_bytes(b"\x7fELF no program")
+    script.chmod(0o755)
+    with pytest.raises(BadConfigError, match="cannot be run: Exec format error"):
+        RUNNER.run([str(script)], timeout_s=5)
 
 
 def test_timeout_kills_the_whole_group(tmp_path: Path) -> None:
