@@ -41,7 +41,7 @@ class ApiServer:
         beyond = bool(settings.address) and not auth.is_loopback(settings.address)
         if beyond and not settings.tokens_file:
             raise BadConfigError(
-                f"admin-server address {settings.address} is reachable from other machines: "
+                f"admin-server bind_address {settings.address} is reachable from other machines: "
                 "name a tokens_file, or use 127.0.0.1"
             )
         tokens = auth.TokenFile(settings.tokens_file) if settings.tokens_file else None

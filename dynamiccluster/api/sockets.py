@@ -82,7 +82,7 @@ def _why_not(address: str, port: int, error: OSError) -> str:
         return f"port {port} on {address} is taken by another program: stop it, or set another admin-server port"
     if error.errno == errno.EACCES:
         return f"port {port} needs root: set an admin-server port above 1023"
-    return f"cannot listen on {address} port {port}: {error.strerror}; set another admin-server address or port"
+    return f"cannot listen on {address} port {port}: {error.strerror}; set another admin-server bind_address or port"
 
 
 def bind_unix(path: str, mode: int, group: str) -> socket.socket:

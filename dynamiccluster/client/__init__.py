@@ -1,1 +1,1 @@
-"""The REST client: Unix socket or URL, small and quick to start."""
+"""A small client of the REST API. Standard library only, so that command line verbs start fast."""

@@ -37,3 +37,8 @@ def iso(at: float) -> str:
 def month(at: float) -> str:
     """The UTC month of ``at`` as ``2026-11``."""
     return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m")
+
+
+def pause(seconds: float) -> None:
+    """Wait in the foreground: for command line verbs that look again and again, never for the service."""
+    time.sleep(seconds)

@@ -1,0 +1,174 @@
+"""Verbs that change something. A verb that ends with 0 has been committed by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from dynamiccluster.cli import exits
+from dynamiccluster.cli.common import emit, exit_code, say, talks
+from dynamiccluster.cli.text import clean
+from dynamiccluster.client.problems import AnswerError, NoSuchThingError
+from dynamiccluster.client.rest import Client, Document
+from dynamiccluster.kit.clock import pause
+
+LOOK_AGAIN_S = 2.0
+
+
+def _each(names: tuple[str, ...], do: Callable[[str], Document], as_json: bool) -> None:
+    """Do it for every name, whatever becomes of the others; the exit code is the first failure's."""
+    results: list[Document] = []
+    first = exits.OK
+    for name in names:
+        try:
+            answer = do(name)
+        except AnswerError as error:
+            first = first or exit_code(error)
+            results.append({"target": name, "ok": False, "code": error.code, "message": str(error), "node_ids": []})
+        else:
+            ids = answer["node_ids"]
+            results.append({"target": name, "ok": True, "code": "ok", "message": answer["message"], "node_ids": ids})
+    if as_json:
+        emit({"results": results})
+    else:
+        for result in results:
+            click.echo(f"{clean(result['target'])}: {clean(result['message'])}", err=not result["ok"])
+    if first:
+        click.get_current_context().exit(first)
+
+
+def _one(answer: Document, as_json: bool) -> None:
+    if as_json:
+        emit(answer)
+    else:
+        say(answer["message"])
+
+
+@click.command()
+@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@talks
+def hold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
+    """Keep new jobs away from nodes; what runs there goes on."""
+    _each(nodes, lambda name: client.post("api", "v1", "nodes", name, "hold"), as_json)
+
+
+@click.command()
+@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@talks
+def unhold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
+    """Let jobs onto held nodes again."""
+    _each(nodes, lambda name: client.post("api", "v1", "nodes", name, "unhold"), as_json)
+
+
+@click.command()
+@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@talks
+def vacate(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
+    """Hold nodes and have the scheduler move their jobs elsewhere."""
+    _each(nodes, lambda name: client.post("api", "v1", "nodes", name, "vacate"), as_json)
+
+
+@click.command()
+@click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Also in states that are otherwise refused; never nodes that run jobs.")
+@talks
+def delete(nodes: tuple[str, ...], force: bool, client: Client, as_json: bool) -> None:
+    """Remove nodes that are held, starting or broken. Busy nodes are refused: hold them first."""
+    query: dict[str, object] = {"force": "true"} if force else {}
+    _each(nodes, lambda name: client.delete("api", "v1", "nodes", name, **query), as_json)
+
+
+@click.command()
+@click.argument("resource")
+@click.argument("count", metavar="[N]", type=click.IntRange(min=1), default=1)
+@click.option(
+    "--wait", "wait_s", type=click.IntRange(min=1), help="Wait at most so many seconds until they are usable."
+)
+@talks
+def launch(resource: str, count: int, wait_s: int | None, client: Client, as_json: bool) -> None:
+    """Launch N nodes of a RESOURCE (1 if not given)."""
+    answer = client.post("api", "v1", "resources", resource, "launch", body={"count": count})
+    _one(answer, as_json)
+    if wait_s is not None:
+        wait_until_usable(client, answer["node_ids"], wait_s, pause)
+
+
+def wait_until_usable(client: Client, node_ids: list[str], wait_s: float, wait: Callable[[float], None]) -> None:
+    """Return when all are idle or busy. ``Failure`` when one fails or the time runs out; they are left alone."""
+    left = wait_s
+    while True:
+        missing = []
+        for node_id in node_ids:
+            try:
+                node = client.get("api", "v1", "nodes", node_id)
+            except NoSuchThingError as error:
+                raise exits.Failure(f"{node_id} is gone", exits.REFUSED) from error
+            if node["original_state"] not in {"Starting", "Idle", "Busy"}:
+                text = f"{node['host_name']} is {node['state']}: {node['reason']}"
+                raise exits.Failure(clean(text), exits.REFUSED)
+            if node["original_state"] == "Starting":
+                missing.append(node_id)
+        if not missing:
+            return
+        if left <= 0:
+            raise exits.Failure(f"not usable after {wait_s:g} s: {' '.join(missing)}", exits.REFUSED)
+        wait(LOOK_AGAIN_S)
+        left -= LOOK_AGAIN_S
+
+
+def _resource_verb(action: str, told: str) -> click.Command:
+    @click.command(action, help=told)
+    @click.argument("resources", metavar="RESOURCE...", nargs=-1, required=True)
+    @talks
+    def verb(resources: tuple[str, ...], client: Client, as_json: bool) -> None:
+        _each(resources, lambda name: client.post("api", "v1", "resources", name, action), as_json)
+
+    return verb
+
+
+freeze = _resource_verb("freeze", "Keep a resource at its present size: minimum and maximum become what there is.")
+drain = _resource_verb("drain", "Let a resource's nodes leave as they empty: minimum and maximum become 0.")
+restore = _resource_verb("restore", "Undo freeze and drain: the limits of the configuration hold again.")
+reset = _resource_verb("reset", "Close a resource's breaker and forget its back-off, so that it is tried again now.")
+
+
+def _switch(name: str, told: str) -> click.Command:
+    @click.command(name, help=told)
+    @click.argument("setting", type=click.Choice(["on", "off"]))
+    @talks
+    def verb(setting: str, client: Client, as_json: bool) -> None:
+        ask = client.put if setting == "on" else client.delete
+        _one(ask("api", "v1", name), as_json)
+
+    return verb
+
+
+auto = _switch("auto", "Automatic mode: off leaves launching and removing to administrators.")
+observe = _switch("observe", "Observe-only: on shows what would be done and does nothing.")
+
+
+@click.command()
+@click.argument("host")
+@click.option("-r", "--resource", required=True, help="The resource whose node it becomes.")
+@click.option("--instance-id", default="", help="Its machine's id at the cloud. [default: found by name]")
+@talks
+def adopt(host: str, resource: str, instance_id: str, client: Client, as_json: bool) -> None:
+    """Take a HOST that the scheduler knows in as a worker node, to be held and removed like the others."""
+    wish = {"host": host, "resource": resource, "instance_id": instance_id}
+    _one(client.post("api", "v1", "adopt", body=wish), as_json)
+
+
+@click.command()
+@click.argument("source", default="scheduler")
+@talks
+def nudge(source: str, client: Client, as_json: bool) -> None:
+    """Look at the queue at once instead of at the next poll; SOURCE may be cloud:TENANCY."""
+    _one(client.post("api", "v1", "nudge", body={"source": source}), as_json)
+
+
+@click.command()
+@talks
+def reload(client: Client, as_json: bool) -> None:
+    """Read the configuration again. A bad one is refused (exit code 5), and the old one stays in force."""
+    _one(client.post("api", "v1", "reload"), as_json)

@@ -1,0 +1,134 @@
+"""``dynamiccluster``: the table of verbs, each imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from dynamiccluster import __version__
+from dynamiccluster.cli import exits
+
+LOOK, CHANGE, RUN = "Look", "Change", "Run"
+
+VERBS: dict[str, tuple[str, str, str]] = {
+    "status": (LOOK, "status", "The cluster at a glance; --watch keeps it on the screen."),
+    "nodes": (LOOK, "show", "Worker nodes."),
+    "node": (LOOK, "show", "One worker node, with its history."),
+    "jobs": (LOOK, "show", "Jobs as the scheduler lists them."),
+    "resources": (LOOK, "show", "Resources, their limits, and what keeps them from growing."),
+    "events": (LOOK, "show", "What happened, and who asked for it."),
+    "explain": (LOOK, "show", "Why a job waits, or where it runs."),
+    "plan": (LOOK, "show", "What a decision would do now, without doing it."),
+    "console": (LOOK, "show", "The last lines of a node's console."),
+    "hold": (CHANGE, "change", "Keep new jobs away from nodes."),
+    "unhold": (CHANGE, "change", "Let jobs onto held nodes again."),
+    "vacate": (CHANGE, "change", "Hold nodes and move their jobs away."),
+    "delete": (CHANGE, "change", "Remove nodes that are held, starting or broken."),
+    "launch": (CHANGE, "change", "Launch nodes of a resource."),
+    "freeze": (CHANGE, "change", "Keep a resource at its present size."),
+    "drain": (CHANGE, "change", "Let a resource's nodes leave as they empty."),
+    "restore": (CHANGE, "change", "Undo freeze and drain."),
+    "reset": (CHANGE, "change", "Forget a resource's failures and try it again."),
+    "adopt": (CHANGE, "change", "Take a host in as a node of a resource."),
+    "auto": (CHANGE, "change", "Automatic mode on or off."),
+    "observe": (CHANGE, "change", "Observe-only on or off."),
+    "nudge": (CHANGE, "change", "Look at the queue at once (for submit hooks)."),
+    "reload": (CHANGE, "change", "Read the configuration again."),
+    "serve": (RUN, "serve", "Run the service."),
+    "check-config": (RUN, "serve", "Check a configuration file."),
+}
+"""Verb -> section of the help, module, help line. The module calls it as here, with ``_`` for ``-``."""
+
+DEFAULT_CONFIG = "/etc/dynamiccluster/dynamiccluster.yaml"
+
+
+class LazyGroup(click.Group):
+    """A group that imports a verb's module only when the verb is used, so that help and verbs start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"dynamiccluster.cli.{VERBS[cmd_name][1]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for wanted in (LOOK, CHANGE, RUN):
+            with formatter.section(wanted):
+                formatter.write_dl([(name, line) for name, (section, _, line) in VERBS.items() if section == wanted])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn everything that a verb may raise on purpose into a message and an exit code."""
+        from dynamiccluster.cli.common import exit_code
+        from dynamiccluster.cli.text import clean
+        from dynamiccluster.client.problems import ClientError
+        from dynamiccluster.errors import BadConfigError
+
+        try:
+            return super().invoke(ctx)
+        except ClientError as error:
+            raise exits.Failure(clean(error), exit_code(error)) from error
+        except BadConfigError as error:
+            raise exits.Failure(str(error), exits.BAD_CONFIG) from error
+        except KeyboardInterrupt:
+            ctx.exit(exits.INTERRUPTED)
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=exits.TEXT,
+)
+@click.option("-b", "background", is_flag=True, help="Run the service in the background.")
+@click.option("-f", "foreground", is_flag=True, help="Run the service in the foreground.")
+@click.option("-p", "pidfile", metavar="FILE", help="Its pid file.")
+@click.option("-c", "config", metavar="FILE", help=f"Its configuration. [default: {DEFAULT_CONFIG}]")
+@click.option("-v", "--verbose", count=True, help="Log more; may be repeated.")
+@click.option("-q", "--quiet", count=True, help="Log less; may be repeated.")
+@click.version_option(__version__, "-V", "--version", prog_name="Dynamic Cluster")
+@click.pass_context
+def main(
+    ctx: click.Context,
+    background: bool,
+    foreground: bool,
+    pidfile: str | None,
+    config: str | None,
+    verbose: int,
+    quiet: int,
+) -> None:
+    """Grows and shrinks a batch cluster with its queue.
+
+    The options run the service, as in the original: `dynamiccluster -f -c FILE` is `dynamiccluster serve -c FILE`.
+    """
+    given = {
+        "background": background,
+        "foreground": foreground,
+        "pidfile": pidfile,
+        "config": config,
+        "verbose": verbose,
+        "quiet": quiet,
+    }
+    asked = {name: value for name, value in given.items() if value}
+    if ctx.invoked_subcommand is None:
+        if not asked:
+            click.echo(ctx.get_help())
+            return
+        from dynamiccluster.cli.serve import serve
+
+        ctx.invoke(serve, **asked)
+    elif ctx.invoked_subcommand == "serve":
+        ctx.default_map = {"serve": asked}
+    elif asked:
+        raise click.UsageError(
+            f"-b, -f, -p, -c, -v and -q run the service; {ctx.invoked_subcommand} takes none of them"
+        )
+
+
+if __name__ == "__main__":
+    main()

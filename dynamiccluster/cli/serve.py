@@ -1,0 +1,96 @@
+"""Verbs that need no running service: ``serve`` and ``check-config``."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from dynamiccluster.cli import exits
+from dynamiccluster.cli.common import emit
+from dynamiccluster.cli.main import DEFAULT_CONFIG
+from dynamiccluster.cli.text import clean
+
+DEFAULT_PIDFILE = "/var/run/dynamiccluster/dynamiccluster.pid"
+
+
+@click.command()
+@click.option("-b", "--background", is_flag=True, help="Go into the background.")
+@click.option("-f", "--foreground", is_flag=True, help="Stay in the foreground (the default).")
+@click.option("-p", "--pidfile", metavar="FILE", help=f"Pid file. [default with -b: {DEFAULT_PIDFILE}]")
+@click.option("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, show_default=True, help="Configuration.")
+@click.option("-v", "--verbose", count=True, help="Log more; may be repeated.")
+@click.option("-q", "--quiet", count=True, help="Log less; may be repeated.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0.01, max=1000), default=1.0, help="Simulated clusters: time factor."
+)
+def serve(
+    background: bool = False,
+    foreground: bool = False,
+    pidfile: str | None = None,
+    config: str = DEFAULT_CONFIG,
+    verbose: int = 0,
+    quiet: int = 0,
+    speed: float = 1.0,
+) -> None:
+    """Run the service. A bad configuration is refused before anything starts."""
+    from dynamiccluster.cli.daemon import PidFile, detach
+
+    if background and foreground:
+        raise click.UsageError("-b and -f exclude each other")
+    path = str(Path(config).absolute())
+    _require_good(path)
+    where = pidfile or (DEFAULT_PIDFILE if background else "")
+    with PidFile(str(Path(where).absolute())) if where else nullcontext() as held:
+        if background:
+            detach()
+        if held is not None:
+            held.write()
+        app = importlib.import_module("dynamiccluster.app")
+        code: int = app.serve(path, speed=speed, foreground=not background, verbosity=verbose - quiet)
+    click.get_current_context().exit(code)
+
+
+def _require_good(path: str) -> None:
+    from dynamiccluster.config.check import check, render
+
+    problems, _notices = check(path)
+    if problems:
+        raise exits.Failure("\n".join(clean(line) for line in render(problems)), exits.BAD_CONFIG)
+
+
+@click.command("check-config", epilog=exits.TEXT)
+@click.argument("file")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
+def check_config(file: str, output: str) -> None:
+    """Check a configuration FILE and print every problem at once. Nothing is started or changed."""
+    from dynamiccluster.config.check import check, render
+
+    problems, notices = check(file)
+    if output == "json":
+        emit(
+            {
+                "ok": not problems,
+                "problems": [
+                    {
+                        "file": one.file,
+                        "line": one.line,
+                        "key": one.key,
+                        "problem": one.problem,
+                        "expected": one.expected,
+                        "nearest": one.nearest,
+                    }
+                    for one in problems
+                ],
+                "notices": [{"file": one.file, "line": one.line, "key": one.key, "text": one.text} for one in notices],
+            }
+        )
+    else:
+        for line in render(problems, notices):
+            click.echo(clean(line), err=bool(problems))
+        if not problems:
+            click.echo(f"{clean(file)} is good")
+    if problems:
+        click.get_current_context().exit(exits.BAD_CONFIG)
