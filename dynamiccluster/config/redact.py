@@ -1,0 +1,36 @@
+"""The configuration as plain data that may be shown to anybody."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+HIDDEN = "**********"
+
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)?$|secret|token$|credential|api_?key|access_?key|private_?key", re.IGNORECASE
+)
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a free key (an argument of a plug-in) is named like something that nobody should see."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def redacted(settings: BaseModel) -> dict[str, Any]:
+    """The settings under their YAML keys, defaults filled in, without secrets and without passwords inside URLs."""
+    found: dict[str, Any] = _hide(settings.model_dump(by_alias=True, exclude_none=True))
+    return found
+
+
+def _hide(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, dict):
+        return {str(key): _hide(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hide(item) for item in value]
+    return _USER_INFO.sub(HIDDEN, value) if isinstance(value, str) else value

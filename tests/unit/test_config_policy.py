@@ -1,0 +1,146 @@
+"""What the decision code gets to know of a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from config_files import SMALL, loaded, small
+
+from dynamiccluster.config.schema_cloud import MishapSection, ResourceTimers
+from dynamiccluster.config.schema_general import FailureSection, GeneralTimers, LimitsSection
+from dynamiccluster.embedded.machines import Mishap
+from dynamiccluster.model.action import ActionKind
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.policy import DeadJobs, FailurePolicy, Limits, Policy
+from dynamiccluster.model.resource import Timers
+
+
+@pytest.mark.parametrize(("section", "model"), [(LimitsSection, Limits), (FailureSection, FailurePolicy)])
+def test_sections_have_the_keys_and_defaults_of_the_model(
+    section: type[LimitsSection | FailureSection], model: type[Limits | FailurePolicy]
+) -> None:
+    assert section().model_dump() == {field.name: field.default for field in fields(model)}
+
+
+def test_timers_have_the_keys_of_the_model() -> None:
+    known = {field.name for field in fields(Timers)}
+    assert set(ResourceTimers.model_fields) - {"queue_idle_s"} == known
+    common = set(GeneralTimers.model_fields) - {"queue_idle_s"}
+    assert common == known - {"idle_s", "down_s", "launch_s"}
+    for field in fields(Timers):
+        if field.name in common and GeneralTimers.model_fields[field.name].default is not None:
+            assert GeneralTimers.model_fields[field.name].default == field.default
+
+
+def test_mishaps_are_those_that_the_embedded_cloud_can_play() -> None:
+    assert set(get_args(MishapSection.model_fields["mishap"].annotation)) == {mishap.value for mishap in Mishap}
+
+
+def test_the_smallest_file_gives_the_models_own_defaults(tmp_path: Path) -> None:
+    policy = loaded(tmp_path, SMALL).policy
+    for field in fields(Policy):
+        if field.name in ("cluster_id", "resources"):
+            continue
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        assert getattr(policy, field.name) == default, field.name
+    resource = policy.resources["small"]
+    assert resource.timers == Timers()
+    assert (resource.tenancy, resource.name_prefix, resource.capacity) == ("simulated", "small", Capacity(4))
+
+
+def test_general_settings(tmp_path: Path) -> None:
+    text = small(
+        general="observe_first: false\ndead_jobs: delete\nnomination_s: 7\ntombstone_s: 8\n"
+        "limits: {max_nodes: 9, budget_per_month: 10.5}\nfailure: {settle_polls: 11}\n"
+        "timers: {first_job_s: 12, queue_idle_s: {a: 13, b: 14}}"
+    )
+    policy = loaded(tmp_path, text).policy
+    assert (policy.observe_first, policy.dead_jobs, policy.nomination_s, policy.tombstone_s) == (
+        False,
+        DeadJobs.DELETE,
+        7,
+        8,
+    )
+    assert policy.limits == Limits(max_nodes=9, budget_per_month=10.5)
+    assert policy.failure == FailurePolicy(settle_polls=11)
+    assert policy.resources["small"].timers == Timers(first_job_s=12)
+    assert policy.resources["small"].queue_idle_s == (("a", 13.0), ("b", 14.0))
+
+
+def test_a_resource_overrides(tmp_path: Path) -> None:
+    text = small(
+        "timers: {idle_s: 1, down_s: 2, down_hard_s: 3, launch_s: 5, boot_s: 4, first_job_s: 6, min_lifetime_s: 7,\n"
+        "         terminate_s: 8, queue_idle_s: {b: 15}}\n"
+        "price_per_hour: 0.5\nfeatures: [x, y]\nqueues: [a, b]\ntenancy: mine\nmax_starting: 3\noffering: zone\n"
+        "reservation: {property: z, account: acc}\npriority: -1",
+        general="timers: {queue_idle_s: {a: 13, b: 14}}",
+    ).replace("cores: 4", "cores: 4, memory_mib: 5, gpus: 1, gpu_type: t4")
+    resource = loaded(tmp_path, text).policy.resources["small"]
+    assert resource.timers == Timers(1, 2, 3, 5, 4, 6, 7, 8)
+    assert resource.queue_idle_s == (("a", 13.0), ("b", 15.0))
+    assert resource.features == {"x", "y", "z"}
+    assert resource.queues == {"a", "b"}
+    assert (resource.tenancy, resource.offering, resource.max_starting) == ("mine", "zone", 3)
+    assert (resource.price_per_hour, resource.priority, resource.gpu_type) == (0.5, -1, "t4")
+    assert resource.capacity == Capacity(4, 5, 1)
+
+
+def test_limits_that_were_not_given_follow_those_that_were(tmp_path: Path) -> None:
+    timers = (
+        loaded(tmp_path, small(general="max_launch_time: 60\nmax_down_time: 7200")).policy.resources["small"].timers
+    )
+    assert (timers.boot_s, timers.launch_s) == (60, 60)
+    assert (timers.down_s, timers.down_hard_s) == (7200, 7200)
+
+
+@pytest.mark.parametrize(
+    ("general", "join", "forget"),
+    [
+        ("names: already", (ActionKind.HOST_ADD,), ()),
+        ("names: hosts_file", (ActionKind.NAME_ADD, ActionKind.HOST_ADD), (ActionKind.NAME_REMOVE,)),
+        (
+            "names: {method: script, add_command: 'a {0} {1}', remove_command: 'b {0}'}\npost_vm_destroy_command: c",
+            (ActionKind.NAME_ADD, ActionKind.HOST_ADD),
+            (ActionKind.NAME_REMOVE, ActionKind.HOOK_VM_DESTROYED),
+        ),
+        (
+            "config-checker: {plugin: {name: a.B}}\nnames: hosts_file\npost_vm_provision_command: c",
+            (ActionKind.HOOK_VM_PROVISIONED, ActionKind.NAME_ADD, ActionKind.CHECK, ActionKind.HOST_ADD),
+            (ActionKind.NAME_REMOVE,),
+        ),
+    ],
+)
+def test_steps_follow_from_what_is_configured(
+    tmp_path: Path, general: str, join: tuple[ActionKind, ...], forget: tuple[ActionKind, ...]
+) -> None:
+    policy = loaded(tmp_path, small(general=general)).policy
+    assert (policy.join_steps, policy.forget_steps) == (join, forget)
+    assert policy.remove_steps == (ActionKind.HOST_REMOVE,)
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("os_res.1", "os-res-1"), ("9", "wn-9"), ("..", "wn"), ("a" * 64, "a" * 54), ("Big", "Big")],
+)
+def test_name_prefixes_made_from_resource_names_fit_into_host_names(tmp_path: Path, name: str, prefix: str) -> None:
+    resource = loaded(tmp_path, SMALL.replace("  small:", f"  {name}:")).policy.resources[name]
+    assert resource.name_prefix == prefix
+    assert len(f"{resource.name_prefix}-12345678") <= 63
+
+
+def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
+    settings = loaded(
+        tmp_path, small(general="store: {path: x/y.db}\nadmin-server: {socket: /run/s, tokens_file: ''}")
+    ).settings
+    assert settings.general.store.path == str(tmp_path / "x/y.db")
+    assert settings.general.admin_server.socket == "/run/s"
+    assert settings.general.admin_server.tokens_file == ""
+
+
+@pytest.mark.parametrize("mode", ["0660", "660", '"0o660"', '"660"'])
+def test_a_socket_mode_is_octal_however_it_is_written(tmp_path: Path, mode: str) -> None:
+    server = loaded(tmp_path, small(general=f"api: {{socket_mode: {mode}}}")).settings.general.admin_server
+    assert server.socket_mode == 0o660
