@@ -71,10 +71,10 @@ def vacate(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
 
 @click.command()
 @click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
-@click.option("--force", is_flag=True, help="Also in states that are otherwise refused; never nodes that run jobs.")
+@click.option("--force", is_flag=True, help="Hold working nodes now, and remove them once they are empty.")
 @talks
 def delete(nodes: tuple[str, ...], force: bool, client: Client, as_json: bool) -> None:
-    """Remove nodes that are held, starting or broken. Busy nodes are refused: hold them first."""
+    """Remove nodes that are held, starting or broken. Nodes at work are refused without --force."""
     query: dict[str, object] = {"force": "true"} if force else {}
     _each(nodes, lambda name: client.delete("api", "v1", "nodes", name, **query), as_json)
 

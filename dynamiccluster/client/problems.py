@@ -26,7 +26,7 @@ class AnswerError(ClientError):
 
 
 class RefusedError(AnswerError):
-    """Not allowed in the present state, beyond a limit, or a bad value (400, 409, 413, 415)."""
+    """Not allowed in the present state, beyond a limit, or a bad value (400, 409, 415)."""
 
 
 class NoSuchThingError(AnswerError):
