@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
@@ -18,8 +19,9 @@ Ints = npt.NDArray[np.int64]
 EXACT_JOBS = 2_000
 """Up to so many waiting records the priority order is kept job by job where a limit binds."""
 
-BANDS = 64
-"""Beyond that, the queue is cut into so many equal bands of priority, served one after the other."""
+FIRST_BAND = 512
+"""Beyond that, the queue is cut into bands of priority, served one after the other: fine where nodes are handed out,
+coarser towards the end, where hardly anything is left to hand out (every fourth band is twice as long)."""
 
 
 @dataclass(slots=True)
@@ -121,20 +123,37 @@ def by_priority(groups: Sequence[Group]) -> list[Segment]:
     lengths = [len(group.jobs) for group in groups]
     if not lengths:
         return []
-    priorities = np.fromiter((job.priority for group in groups for job in group.jobs), float, sum(lengths))
-    tasks = np.fromiter((job.startable_tasks for group in groups for job in group.jobs), np.int64, sum(lengths))
+    listed = chain.from_iterable(group.jobs for group in groups)
+    priorities = np.fromiter(map(_PRIORITY, listed), float, sum(lengths))
+    tasks = np.concatenate([_tasks_of(group) for group in groups])
     owner: Ints = np.repeat(np.arange(len(groups), dtype=np.int64), lengths)
     order = np.argsort(-priorities, kind="stable")
     if len(order) <= EXACT_JOBS:
         return _runs(owner[order], tasks[order])
     segments: list[Segment] = []
-    for band in np.array_split(order, BANDS):
+    for band in _bands(order):
         counts = np.bincount(owner[band], weights=tasks[band], minlength=0)
         _, first = np.unique(owner[band], return_index=True)
         for position in np.sort(first):
             group = int(owner[band[position]])
             segments.append(Segment(group, int(counts[group])))
     return segments
+
+
+def _tasks_of(group: Group) -> Ints:
+    if group.tasks == len(group.jobs):  # one task each, the usual case
+        return np.ones(len(group.jobs), np.int64)
+    return np.fromiter((job.startable_tasks for job in group.jobs), np.int64, len(group.jobs))
+
+
+def _bands(order: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    bands, start, length = [], 0, FIRST_BAND
+    while start < len(order):
+        bands.append(order[start : start + length])
+        start += length
+        if len(bands) % 4 == 0:
+            length *= 2
+    return bands
 
 
 def _runs(owner: Ints, tasks: Ints) -> list[Segment]:

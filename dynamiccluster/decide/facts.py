@@ -99,7 +99,10 @@ def _cloud_speaks(draft: Draft, node_id: str, instance: Instance | None, hosts: 
         if view is not None:
             _instance_missed(draft, node, view, hosts)
         return
-    draft.misses.pop(f"instance:{node_id}", None)
+    if draft.misses:
+        draft.misses.pop(f"instance:{node_id}", None)
+    if instance.state is InstanceState.ACTIVE and node.state in WORKING:
+        return
     if not node.instance_id or (instance.address and instance.address != node.address and node.state in COMING):
         node = draft.put(
             replace(
@@ -165,7 +168,8 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     if host is None:
         _host_missed(draft, node, hosts)
         return
-    draft.misses.pop(f"host:{node.node_id}", None)
+    if draft.misses:
+        draft.misses.pop(f"host:{node.node_id}", None)
     busy = hosts.busy(host)
     if busy and not node.first_job_at:
         node = draft.put(replace(node, first_job_at=draft.now, starved_obs=None))
@@ -175,6 +179,8 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
         return
     if host.state is not HostState.UP:
         return
+    if host.hold is None and node.state is (NodeState.BUSY if busy else NodeState.IDLE):
+        return
     event, why = _usable_event(draft, node, host, busy)
     if event is None:
         return
@@ -182,8 +188,6 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     node = apply(draft, node.node_id, event, why)
     if was is NodeState.JOINING and node.state is not NodeState.JOINING:
         _joined(draft, node, host)
-    if node.state is NodeState.IDLE and node.idle_since_obs is None:
-        draft.put(replace(node, idle_since_obs=draft.obs(SCHEDULER)))
 
 
 def _usable_event(draft: Draft, node: WorkerNode, host: Host, busy: bool) -> tuple[NodeEvent | None, str]:

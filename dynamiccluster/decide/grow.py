@@ -50,7 +50,7 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
         _launch_for_minimum(draft, ledger)
         if draft.policy.limits.launches_per_minute > 0:
             draft.memory = replace(draft.memory, rate_tokens=ledger.tokens, rate_as_of_obs=draft.obs(ENGINE))
-    draft.demand = _demand(draft, queue, packing, offers, draft.hosts, act=act)
+    draft.demand = _demand(draft, queue, packing, eligibility, offers, act=act)
     return Need(packing, queue.groups, packing.wanted)
 
 
@@ -153,61 +153,65 @@ def launch(
     made: list[str] = []
     batch = draft.policy.limits.launch_batch or count
     for start in range(0, count, batch):
-        nodes = [_new_node(draft, resource, reason) for _ in range(min(batch, count - start))]
-        launch_id = f"{draft.policy.cluster_id}-{nodes[0].node_id}"
-        nodes = [draft.put(replace(node, launch_id=launch_id)) for node in nodes]
+        node_ids = [new_node_id(draft) for _ in range(min(batch, count - start))]
         record = Launch(
-            launch_id=launch_id,
+            launch_id=f"{draft.policy.cluster_id}-{node_ids[0]}",
             resource=resource.name,
             tenancy=resource.tenancy,
-            node_ids=tuple(node.node_id for node in nodes),
+            node_ids=tuple(node_ids),
             state=LaunchState.OPEN,
             requested_at=draft.now,
         )
         draft.put_launch(record)
-        request(draft, record, nodes, reason, actor)
+        action_id = draft.new_action_id()
+        nodes = [_new_node(draft, resource, node_id, record.launch_id, action_id, reason) for node_id in node_ids]
+        request(draft, record, nodes, action_id, reason, actor)
         for offset, node in enumerate(nodes):
             draft.event(EventKind.NODE, f"launch decided {reason}", node=node, actor=actor, to_state=node.state)
             if nominate:
                 draft.nominations[node.node_id] = Nomination(until_obs=0.0, job_id=nominate[start + offset])
-        made += record.node_ids
+        made += node_ids
     known = draft.breakers.get(resource.name)
     if known and known.state is BreakerState.HALF_OPEN and made:
         draft.breakers[resource.name] = replace(known, trial_node=made[0])
     return made
 
 
-def _new_node(draft: Draft, resource: Resource, reason: str) -> WorkerNode:
-    node_id = new_node_id(draft)
+def _new_node(
+    draft: Draft, resource: Resource, node_id: str, launch_id: str, action_id: str, reason: str
+) -> WorkerNode:
     name = f"{resource.name_prefix or resource.name}-{node_id}"
     node = WorkerNode(
         node_id=node_id,
         resource=resource.name,
         tenancy=resource.tenancy,
-        launch_id="",
+        launch_id=launch_id,
         state=NodeState.REQUESTED,
         host_name=name,
         instance_name=name,
         created_at=draft.now,
         state_since_at=draft.now,
         state_since_obs=draft.obs(cloud_source(resource.tenancy)),
+        action_id=action_id,
         reason=reason,
     )
-    draft.nodes[node_id] = node
-    return node
+    return draft.put(node)
 
 
 # -- the report --------------------------------------------------------------------------------------
 
 
-def _demand(draft: Draft, queue: Queue, packing: Packing, offers: list[Offer], hosts: Hosts, *, act: bool) -> Demand:
+def _demand(
+    draft: Draft, queue: Queue, packing: Packing, eligibility: Eligibility, offers: list[Offer], *, act: bool
+) -> Demand:
     reports = []
     unplaced = 0
+    hosts = draft.hosts
     largest = _largest(hosts.by_name.values())
     for group, outcome in zip(queue.groups, packing.outcomes, strict=True):
         unplaced += outcome.unplaced
         never = bool(outcome.unplaced) and _never(draft, group, offers, largest, hosts)
-        refusals = outcome.refusals if outcome.unplaced else {}
+        refusals = eligibility.misfits(group.shape) | outcome.refusals if outcome.unplaced else {}
         if not act and outcome.on_new and not outcome.unplaced:
             refusals = dict.fromkeys(outcome.new_nodes, Refusal.AUTO_OFF)
         reports.append(

@@ -7,7 +7,7 @@ reserved for the job come first, then lower priority numbers, then fewer worker 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
@@ -71,21 +71,14 @@ def host_takes(shape: Shape, host: Host, resource: Resource | None) -> bool:
     return not shape.gpu_type or shape.gpu_type == gpu_type
 
 
-def rank(shape: Shape, resource: Resource, nodes: int) -> tuple[int, int, int, float, str]:
-    """Sort key of a resource that may take the job: lower is tried first. ``nodes`` is what it has and is getting."""
-    own = 0 if resource.reservation else 1
-    return (own, resource.priority, nodes, resource.price_per_hour, resource.name)
+def preference(resource: Resource) -> tuple[int, int]:
+    """Order among resources that may take a job: those reserved for it first, then lower priority numbers."""
+    return (0 if resource.reservation else 1, resource.priority)
 
 
-def ever_fits(shape: Shape, resources: Iterable[Resource], learned: dict[str, Capacity]) -> bool:
-    """Whether some resource could hold the whole job if all its nodes were there and empty."""
-    for resource in resources:
-        capacity = learned.get(resource.name, resource.capacity)
-        if misfit(shape, resource) or too_small(shape, capacity):
-            continue
-        if nodes_needed(shape, capacity, 1) <= resource.max_nodes:
-            return True
-    return False
+def tie_break(resource: Resource, nodes: Mapping[str, int]) -> tuple[int, float, str]:
+    """Order among equals: fewer worker nodes (there and coming), then cheaper."""
+    return (nodes.get(resource.name, 0), resource.price_per_hour, resource.name)
 
 
 def pieces_per_node(shape: Shape, capacity: Capacity) -> int:

@@ -67,25 +67,31 @@ def _relaunch_or_wait(draft: Draft, launch: Launch, unsettled: list[WorkerNode])
         return
     del draft.step_retry_obs[key]
     if launch.resource in draft.policy.resources:
-        request(draft, launch, [draft.nodes[node.node_id] for node in unsettled], "the first reply was lost")
+        action_id = draft.new_action_id()
+        again = [draft.put(replace(draft.nodes[node.node_id], action_id=action_id)) for node in unsettled]
+        request(draft, launch, again, action_id, "the first reply was lost")
 
 
-def request(draft: Draft, launch: Launch, nodes: list[WorkerNode], reason: str, actor: str = "engine") -> None:
-    """Issue (or repeat, under the same launch id) the request for the machines of one launch."""
-    action = Action(
-        action_id=draft.new_action_id(),
-        kind=ActionKind.LAUNCH,
-        reason=reason,
-        actor=actor,
-        created_at=draft.now,
-        resource=launch.resource,
-        tenancy=launch.tenancy,
-        launch_id=launch.launch_id,
-        specs=tuple(NodeSpec(node.node_id, node.host_name) for node in nodes),
+def request(
+    draft: Draft, launch: Launch, nodes: list[WorkerNode], action_id: str, reason: str, actor: str = "engine"
+) -> None:
+    """Issue (or repeat, under the same launch id) the request for the machines of one launch.
+
+    The nodes carry ``action_id`` already.
+    """
+    draft.act(
+        Action(
+            action_id=action_id,
+            kind=ActionKind.LAUNCH,
+            reason=reason,
+            actor=actor,
+            created_at=draft.now,
+            resource=launch.resource,
+            tenancy=launch.tenancy,
+            launch_id=launch.launch_id,
+            specs=tuple(NodeSpec(node.node_id, node.host_name) for node in nodes),
+        )
     )
-    draft.act(action)
-    for node in nodes:
-        draft.put(replace(node, action_id=action.action_id))
 
 
 def _forget_old(draft: Draft, launch: Launch) -> None:

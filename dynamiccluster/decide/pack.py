@@ -20,7 +20,7 @@ from dynamiccluster.decide.rows import Bools, Found, Ints, Rows, Stage
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.job import Shape
-from dynamiccluster.model.plan import MISFITS, Refusal
+from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.resource import Resource
 
 
@@ -33,7 +33,7 @@ class Outcome:
     on_new: int = 0
     unplaced: int = 0
     new_nodes: Counter[str] = field(default_factory=Counter)
-    refusals: dict[str, Refusal] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)  # limits only; misfits stand in ``Eligibility``
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,14 @@ class Offer:
     kind: int  # its row class
 
 
+@dataclass(slots=True)
+class _Plan:
+    """A group's candidates that may still have room."""
+
+    ties: list[list[Offer]]
+    full_seen: int = 0  # how many full resources these have been sifted by
+
+
 class Packer:
     """One pass of packing. ``eligible`` answers which row classes may take a shape, by matching key."""
 
@@ -80,6 +88,9 @@ class Packer:
         self._offers = offers
         self._eligibility = eligibility
         self._packing = Packing([Outcome() for _ in groups])
+        self._plans: dict[int, _Plan] = {}
+        self._dead: dict[int, int] = {}  # group -> number of rows among which, and with no offer open, nothing was left
+        self._full: dict[str, Refusal] = {}  # resources without room for even one node; room never comes back
 
     def run(self, segments: Sequence[Segment]) -> Packing:
         for segment in segments:
@@ -94,7 +105,7 @@ class Packer:
         shape = self._groups[segment.group].shape
         outcome = self._packing.outcomes[segment.group]
         left = segment.tasks
-        if shape.hosts:
+        if shape.hosts or self._dead.get(segment.group) == self._rows.size:
             outcome.unplaced += left
             return
         eligible, key = self._eligibility.of(shape)
@@ -104,6 +115,8 @@ class Packer:
         if left > 0:
             left -= self._buy(segment.group, shape, eligible, key, left, outcome)
         outcome.unplaced += left
+        if left == segment.tasks and not self._plans[segment.group].ties:
+            self._dead[segment.group] = self._rows.size
 
     # -- on rows that exist ------------------------------------------------------------------------
 
@@ -153,51 +166,51 @@ class Packer:
 
     def _buy(self, group: int, shape: Shape, eligible: Bools, key: int, jobs: int, outcome: Outcome) -> int:
         """Buy nodes for jobs that nothing existing holds; how many jobs got nodes."""
-        offers = self._candidates(shape, outcome)
-        if not offers:
-            return 0
+        ties = self._open_ties(group, shape, outcome)
         served = 0
-        if shape.chunks > 1:
-            served += self._complete_one(group, shape, eligible, key, offers, outcome)
-        for tie in self._ties(shape, offers):
+        if ties and shape.chunks > 1:
+            served += self._complete_one(group, shape, eligible, key, ties, outcome)
+        for tie in ties:
             if served >= jobs:
                 break
             served += self._buy_from_tie(group, shape, tie, jobs - served, outcome)
-        while served < jobs and shape.chunks > 1 and self._span(group, shape, offers, outcome):
+        while ties and served < jobs and shape.chunks > 1 and self._span(group, shape, ties, outcome):
             served += 1
-        if served < jobs and any(refusal not in MISFITS for refusal in outcome.refusals.values()):
+        if served < jobs and outcome.refusals:
             self._packing.limited = True
         return served
 
-    def _candidates(self, shape: Shape, outcome: Outcome) -> list[Offer]:
-        taking = []
-        for offer, refused in zip(self._offers, self._eligibility.misfits(shape), strict=True):
-            refusal = refused or match.too_small(shape, offer.capacity)
-            if refusal:
-                outcome.refusals[offer.resource.name] = refusal
-            else:
-                taking.append(offer)
-        return taking
+    def _open_ties(self, group: int, shape: Shape, outcome: Outcome) -> list[list[Offer]]:
+        """Candidates that have room, in matching order; those equal but for node count and price stand together."""
+        plan = self._plans.get(group)
+        if plan is None:
+            plan = self._plans[group] = _Plan(self._eligibility.candidates(shape))
+        if plan.full_seen < len(self._full):
+            plan.full_seen = len(self._full)
+            for tie in plan.ties:
+                for offer in tie:
+                    if offer.resource.name in self._full:
+                        outcome.refusals[offer.resource.name] = self._full[offer.resource.name]
+            still = [[offer for offer in tie if offer.resource.name not in self._full] for tie in plan.ties]
+            plan.ties = [tie for tie in still if tie]
+        return plan.ties
 
-    def _ties(self, shape: Shape, offers: list[Offer]) -> list[list[Offer]]:
-        """Candidates in matching order; those that only their node count tells apart stand together."""
-        ordered = sorted(offers, key=lambda o: match.rank(shape, o.resource, self._ledger.nodes[o.resource.name]))
-        ties: list[list[Offer]] = []
-        for offer in ordered:
-            last = ties[-1][0].resource if ties else None
-            mine = match.rank(shape, offer.resource, 0)[:2]
-            if last is not None and match.rank(shape, last, 0)[:2] == mine:
-                ties[-1].append(offer)
-            else:
-                ties.append([offer])
-        return ties
+    def _room(self, offer: Offer, gang: int, outcome: Outcome, wanted: int) -> int:
+        """Nodes that may be bought; notes the limit that binds if they are fewer than wanted."""
+        room, binding = self._ledger.room(offer.resource, gang)
+        if room < wanted and binding:
+            outcome.refusals[offer.resource.name] = binding
+            if room == 0:
+                self._full[offer.resource.name] = binding
+        return room
 
     def _buy_from_tie(self, group: int, shape: Shape, tie: list[Offer], jobs: int, outcome: Outcome) -> int:
         served = 0
         step = jobs if len(tie) == 1 else max(1, jobs // 64)
         open_offers = list(tie)
         while served < jobs and open_offers:
-            open_offers.sort(key=lambda o: match.rank(shape, o.resource, self._ledger.nodes[o.resource.name]))
+            if len(open_offers) > 1:
+                open_offers.sort(key=lambda offer: match.tie_break(offer.resource, self._ledger.nodes))
             offer = open_offers[0]
             got = self._buy_from(group, shape, offer, min(step, jobs - served), outcome)
             served += got
@@ -210,11 +223,8 @@ class Packer:
     def _buy_from(self, group: int, shape: Shape, offer: Offer, jobs: int, outcome: Outcome) -> int:
         """Buy from one resource for at most ``jobs`` whole jobs, within its room."""
         gang = match.nodes_needed(shape, offer.capacity, 1)
-        room, binding = self._ledger.room(offer.resource, gang)
-        fitting = _jobs_in(shape, offer.capacity, room)
-        bought = min(jobs, fitting)
-        if bought < jobs and binding:
-            outcome.refusals[offer.resource.name] = binding
+        room = self._room(offer, gang, outcome, match.nodes_needed(shape, offer.capacity, jobs))
+        bought = min(jobs, _jobs_in(shape, offer.capacity, room))
         if bought <= 0:
             return 0
         nodes = match.nodes_needed(shape, offer.capacity, bought)
@@ -238,7 +248,7 @@ class Packer:
         self._rows.take(shape, np.arange(added.start, added.stop)[taken], each[taken])
 
     def _complete_one(
-        self, group: int, shape: Shape, eligible: Bools, key: int, offers: list[Offer], outcome: Outcome
+        self, group: int, shape: Shape, eligible: Bools, key: int, ties: list[list[Offer]], outcome: Outcome
     ) -> int:
         """One gang partly on rows that exist, the rest on new nodes of one resource."""
         if shape.exclusive and not shape.distinct:
@@ -248,14 +258,11 @@ class Packer:
         if not have or have >= shape.chunks:
             return 0
         lacking = shape.chunks - have
-        for tie in self._ties(shape, offers):
-            for offer in tie:
+        for tie in ties:
+            for offer in sorted(tie, key=lambda offer: match.tie_break(offer.resource, self._ledger.nodes)):
                 per_node = 1 if shape.distinct else match.pieces_per_node(shape, offer.capacity)
                 nodes = -(-lacking // per_node)
-                room, binding = self._ledger.room(offer.resource, nodes)
-                if room < nodes:
-                    if binding:
-                        outcome.refusals[offer.resource.name] = binding
+                if self._room(offer, nodes, outcome, nodes) < nodes:
                     continue
                 count = np.minimum(found.pieces, 1) if shape.distinct else found.pieces
                 self._rows.take(shape, found.rows, count)
@@ -264,11 +271,11 @@ class Packer:
                 return 1
         return 0
 
-    def _span(self, group: int, shape: Shape, offers: list[Offer], outcome: Outcome) -> bool:
+    def _span(self, group: int, shape: Shape, ties: list[list[Offer]], outcome: Outcome) -> bool:
         """One gang over new nodes of several resources, when no single one has the room."""
         lacking = shape.chunks
         shares: list[tuple[Offer, int, int]] = []
-        for tie in self._ties(shape, offers):
+        for tie in ties:
             for offer in tie:
                 if lacking <= 0:
                     break
@@ -304,7 +311,7 @@ class Eligibility:
         self._takes = takes
         self._offers = offers
         self._keys: dict[object, tuple[Bools, int]] = {}
-        self._misfits: dict[int, list[Refusal | None]] = {}
+        self._kinds: dict[int, tuple[list[list[Offer]], dict[str, Refusal]]] = {}
 
     def of(self, shape: Shape) -> tuple[Bools, int]:
         """The mask over row classes, and a small number that stands for it."""
@@ -318,14 +325,38 @@ class Eligibility:
             self._keys[matching] = found
         return found
 
-    def misfits(self, shape: Shape) -> list[Refusal | None]:
-        """Per offer, why its kind is wrong for the shape, or ``None``."""
+    def candidates(self, shape: Shape) -> list[list[Offer]]:
+        """Offers that could hold the shape, in matching order, equals together."""
+        ties, _ = self._kinds_for(shape)
+        fitting = [[offer for offer in tie if match.too_small(shape, offer.capacity) is None] for tie in ties]
+        return [tie for tie in fitting if tie]
+
+    def misfits(self, shape: Shape) -> dict[str, Refusal]:
+        """The resources that are of the wrong kind or size, and why."""
+        ties, misfits = self._kinds_for(shape)
+        refusals = dict(misfits)
+        for tie in ties:
+            for offer in tie:
+                refusal = match.too_small(shape, offer.capacity)
+                if refusal:
+                    refusals[offer.resource.name] = refusal
+        return refusals
+
+    def _kinds_for(self, shape: Shape) -> tuple[list[list[Offer]], dict[str, Refusal]]:
+        """Offers of the right kind, size apart, in matching order; and why the others are not."""
         _, key = self.of(shape)
-        found = self._misfits.get(key)
-        if found is None:
-            found = [match.misfit(shape, offer.resource) for offer in self._offers]
-            self._misfits[key] = found
-        return found
+        known = self._kinds.get(key)
+        if known is None:
+            ties: dict[tuple[int, int], list[Offer]] = {}
+            misfits: dict[str, Refusal] = {}
+            for offer in self._offers:
+                refusal = match.misfit(shape, offer.resource)
+                if refusal:
+                    misfits[offer.resource.name] = refusal
+                else:
+                    ties.setdefault(match.preference(offer.resource), []).append(offer)
+            known = self._kinds[key] = ([ties[preference] for preference in sorted(ties)], misfits)
+        return known
 
 
 def _class_takes(shape: Shape, host: Host | None, resource: Resource | None) -> bool:

@@ -19,8 +19,8 @@ from dynamiccluster.model.job import Shape
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-WINDOW = 1024
-"""Rows looked at in one go."""
+FIRST_WINDOW = 128
+"""Rows looked at in one go; each further window of a search is four times as long."""
 
 
 class Stage(IntEnum):
@@ -57,7 +57,7 @@ class Rows:
         self._live_upto = 0  # rows below this are in ``_live`` if they still have cores
         self._taken_since_compaction = 0
         self.names: list[str] = []  # node id, host name, or resource of a new row
-        self._no_room: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
+        self._no_room: dict[tuple[int, bool], list[_Fruitless]] = {}
 
     # -- filling -----------------------------------------------------------------------------------
 
@@ -71,7 +71,6 @@ class Rows:
         self._class[here], self._stage[here], self._whole[here], self._used[here] = kind, int(stage), whole, False
         self.names.extend([name] * count)
         self.size = end
-        self._no_room.clear()
         return range(start, end)
 
     def load(self, columns: list[tuple[str, int, Stage, Capacity, bool]]) -> None:
@@ -107,14 +106,15 @@ class Rows:
     def find(self, shape: Shape, eligible: Bools, key: int, jobs: int) -> Found:
         """Rows that take pieces of ``jobs`` jobs, in order, just enough of them (or all there are)."""
         need = _Need.of(shape)
-        if self._known_full(key, need):
+        start = self._searched_upto(key, need)
+        if start >= self.size:
             return _NOTHING
         cap = jobs if shape.distinct else jobs * shape.chunks
         wanted = jobs * shape.chunks
         rows: list[Ints] = []
         pieces: list[Ints] = []
         total = 0
-        for window in self._windows():
+        for window in self._windows(start):
             fits = eligible[self._class[window]]
             fits &= self._cores[window] >= need.cores
             fits &= self._memory[window] >= need.memory_first
@@ -132,7 +132,9 @@ class Rows:
             if total >= wanted:
                 break
         if not rows:
-            self._no_room.setdefault((key, shape.exclusive), []).append(need.as_tuple())
+            known = self._no_room.setdefault((key, shape.exclusive), [])
+            known[:] = [old for old in known if not need.is_within(old)]
+            known.append(_Fruitless(need.cores, need.memory_first, need.gpus, self.size))
             return _NOTHING
         return Found(np.concatenate(rows), np.concatenate(pieces))
 
@@ -149,22 +151,29 @@ class Rows:
                 np.minimum(count, self._gpus[rows] // need.gpus, out=count)
         return count
 
-    def _windows(self) -> Iterator[Ints]:
+    def _windows(self, first_row: int) -> Iterator[Ints]:
+        """Rows with cores left, nearest stage first: loaded in that order, and only new ones come later."""
         if self._live_upto < self.size or self._taken_since_compaction > max(64, len(self._live) // 4):
-            alive = np.flatnonzero(self._cores[: self.size] > 0)
-            self._live = alive[np.argsort(self._stage[alive], kind="stable")]
+            self._live = np.flatnonzero(self._cores[: self.size] > 0)
             self._live_upto = self.size
             self._taken_since_compaction = 0
-        for start in range(0, len(self._live), WINDOW):
-            yield self._live[start : start + WINDOW]
+        begin = int(np.searchsorted(self._live, first_row)) if first_row else 0
+        length = FIRST_WINDOW
+        while begin < len(self._live):
+            yield self._live[begin : begin + length]
+            begin, length = begin + length, length * 4
 
-    def _known_full(self, key: int, need: _Need) -> bool:
-        """Whether something no larger has found no row already; free capacity only shrinks until rows are added."""
-        for exclusive in (False, need.exclusive):
-            for cores, memory, gpus in self._no_room.get((key, exclusive), ()):
-                if need.cores >= cores and need.memory_first >= memory and need.gpus >= gpus:
-                    return True
-        return False
+    def _searched_upto(self, key: int, need: _Need) -> int:
+        """Rows below this are known to hold nothing for the need: something no larger was sought there in vain.
+
+        Free capacity only ever shrinks, and what fits no exclusive job may still fit another, not the other way round.
+        """
+        upto = 0
+        for exclusive in (False, True) if need.exclusive else (False,):
+            for known in self._no_room.get((key, exclusive), ()):
+                if known.upto > upto and need.is_at_least(known):
+                    upto = known.upto
+        return upto
 
     # -- taking ------------------------------------------------------------------------------------
 
@@ -191,6 +200,16 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class _Fruitless:
+    """A search that found nothing: for how much, and among which rows."""
+
+    cores: int
+    memory_mib: int
+    gpus: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Need:
     """What a piece takes of a row."""
 
@@ -204,8 +223,11 @@ class _Need:
     def memory_first(self) -> int:
         return self.memory_each + self.memory_once
 
-    def as_tuple(self) -> tuple[int, int, int]:
-        return (self.cores, self.memory_first, self.gpus)
+    def is_at_least(self, known: _Fruitless) -> bool:
+        return self.cores >= known.cores and self.memory_first >= known.memory_mib and self.gpus >= known.gpus
+
+    def is_within(self, known: _Fruitless) -> bool:
+        return self.cores <= known.cores and self.memory_first <= known.memory_mib and self.gpus <= known.gpus
 
     @staticmethod
     def of(shape: Shape) -> _Need:
