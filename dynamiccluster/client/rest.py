@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from dynamiccluster.client.problems import AnswerError, UnreachableError, of_status
+from dynamiccluster.client.problems import UnreachableError, of_status
 
 DEFAULT_SOCKET = "/run/dynamiccluster/api.sock"
 DEFAULT_URL = "http://127.0.0.1:8001"
@@ -73,7 +73,7 @@ class Client:
         """The decoded answer. ``path`` comes in parts, each of which may hold any character.
 
         Raises:
-            UnreachableError: nobody answers.
+            UnreachableError: nobody answers, or something that is not this service.
             AnswerError: one of its subclasses, by status code.
         """
         target = "/" + "/".join(quote(part, safe="") for part in path)
@@ -95,7 +95,10 @@ class Client:
         try:
             connection.request(method, target, body=data, headers=headers)
             response = connection.getresponse()
-            return response.status, response.read(MAX_ANSWER)
+            raw = response.read(MAX_ANSWER)
+            if response.length:  # announced and not there: read() with a size says nothing of it
+                raise http.client.IncompleteRead(raw, response.length)
+            return response.status, raw
         except TimeoutError as error:
             text = f"the service at {self.where} does not answer within {self._timeout_s:g} s"
             raise UnreachableError(f"{text}: it may or may not have done what was asked") from error
@@ -122,7 +125,7 @@ class Client:
         try:
             document = json.loads(raw)
         except ValueError as error:
-            raise AnswerError(status, "not-json", f"{self.where} is no Dynamic Cluster: it sends no JSON") from error
+            raise UnreachableError(f"{self.where} is no Dynamic Cluster: it answers {status} without JSON") from error
         if status < 400:
             return document if isinstance(document, dict) else {"items": document}
         told = document.get("error") if isinstance(document, dict) else None

@@ -41,6 +41,7 @@ class ServiceDouble:
         self.reloads: list[str] = []
         self.reload_problems: list[str] = []
         self.consoles: dict[str, str] = {}
+        self.plan: Plan | None = None  # what a dry run shows; None = nothing to do
         self.failure: BaseException | None = None  # raised by everything that leaves the read model
 
     # --- Service ------------------------------------------------------------------------------------------
@@ -74,6 +75,8 @@ class ServiceDouble:
 
     def dry_run(self) -> Plan:
         self._fail()
+        if self.plan is not None:
+            return self.plan
         return Plan(memory=self.memory, demand=self.readmodel.demand, sentence="a dry run launches nothing")
 
     def explain(self, job_id: str) -> JobAnswer | None:
