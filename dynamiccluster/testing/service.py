@@ -18,14 +18,22 @@ from dynamiccluster.model.job import JobState
 from dynamiccluster.model.memory import Memory, Override
 from dynamiccluster.model.plan import JobAnswer, Plan
 from dynamiccluster.model.resource import Resource, ResourceFlag
-from dynamiccluster.model.worker_node import COMING, COUNTED, HoldWhy, NodeState, WorkerNode
+from dynamiccluster.model.worker_node import COUNTED, HoldWhy, NodeState, WorkerNode
 from dynamiccluster.store.base import EventPage
 
-HOLDABLE = frozenset({NodeState.IDLE, NodeState.BUSY})
-VACATABLE = HOLDABLE | {NodeState.HOLDING, NodeState.HELD}
-DELETABLE = COMING | {NodeState.HELD, NodeState.DOWN, NodeState.FAILED, NodeState.QUARANTINED}
-NEEDS_ACTING = frozenset({CommandKind.LAUNCH, CommandKind.VACATE, CommandKind.DELETE})
-"""Commands that observe-only mode answers with a conflict."""
+HOLDABLE = frozenset({NodeState.IDLE, NodeState.BUSY, NodeState.HOLDING, NodeState.HELD})
+BROKEN = frozenset({NodeState.DOWN, NodeState.FAILED, NodeState.QUARANTINED})
+DELETABLE = BROKEN | {NodeState.HELD, NodeState.STARTING, NodeState.CONFIGURING, NodeState.JOINING}
+WHILE_OBSERVING = frozenset(
+    {
+        CommandKind.AUTO_ON,
+        CommandKind.AUTO_OFF,
+        CommandKind.OBSERVE_ON,
+        CommandKind.OBSERVE_OFF,
+        CommandKind.ADOPT,
+    }
+)
+"""All that observe-only mode lets pass; the rest is a conflict."""
 
 
 class ServiceDouble:
@@ -49,7 +57,7 @@ class ServiceDouble:
     async def command(self, command: Command) -> CommandReply:
         self._fail()
         self.commands.append(command)
-        if self.memory.observe_only and command.kind in NEEDS_ACTING:
+        if self.memory.observe_only and command.kind not in WHILE_OBSERVING:
             return self._reply(command, ReplyCode.CONFLICT, "observe-only: nothing is changed; turn it off first")
         match command.kind:
             case CommandKind.HOLD | CommandKind.UNHOLD | CommandKind.VACATE | CommandKind.DELETE:
@@ -137,7 +145,7 @@ class ServiceDouble:
             case CommandKind.HOLD:
                 allowed, state, why = node.state in HOLDABLE, NodeState.HOLDING, HoldWhy.OPERATOR
             case CommandKind.VACATE:
-                allowed, state, why = node.state in VACATABLE, NodeState.HOLDING, HoldWhy.VACATE
+                allowed, state, why = node.state in HOLDABLE, NodeState.HOLDING, HoldWhy.VACATE
             case CommandKind.UNHOLD:
                 allowed = node.state in {NodeState.HOLDING, NodeState.HELD}
                 state, why = NodeState.IDLE, HoldWhy.NONE
