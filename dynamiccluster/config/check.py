@@ -42,6 +42,16 @@ def adapter_gaps(
     return tuple(gaps)
 
 
+def require_adapters(loaded: Loaded, schedulers: Collection[str], clouds: Collection[str]) -> None:
+    """For the start of the service, and for a reload.
+
+    :raises ConfigProblems: a scheduler or cloud that is configured has no adapter in this release.
+    """
+    gaps = adapter_gaps(loaded, schedulers, clouds)
+    if gaps:
+        raise ConfigProblems(Problem(gap.file, gap.line, gap.key, gap.text) for gap in gaps)
+
+
 def _gap(loaded: Loaded, path: Path, kind: str) -> Notice:
     text = f"type {kind} is known but this release has no adapter for it yet"
     return Notice(loaded.path, loaded.lines.get(path, 0), dotted(path), text)

@@ -37,7 +37,7 @@ def problem_of(document: Document, error: Mapping[str, Any]) -> Problem:
         return _type(document, path, here)
     if kind == "too_short":
         return document.problem(path, "is empty", "at least one entry")
-    if here.model is not None or here.variants or (here.item is not None and kind.endswith("_type")):
+    if here.model is not None or here.variants:
         return document.problem(path, _own_words(error) if kind == "value_error" else f"is not {here.phrase}")
     if kind == "value_error":
         return document.problem(path, _own_words(error), expected)

@@ -134,9 +134,13 @@ SiteName = Annotated[
 ClusterId = Annotated[
     str,
     BeforeValidator(_text),
-    matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", "only letters, digits, `.`, `_`, `-`, at most 48, not `-` first"),
+    matching(
+        r"[A-Za-z0-9]([A-Za-z0-9_-]{0,46}[A-Za-z0-9])?",
+        "only letters, digits, `_` and `-`, at most 48, beginning and ending with a letter or digit",
+    ),
     Says("a plain name of at most 48 characters"),
 ]
+"""Stands in host files, tags and hold marks, whose parts are separated by colons and dots."""
 
 NamePrefix = Annotated[
     str,

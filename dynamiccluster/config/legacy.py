@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from dynamiccluster.config.document import Document
 from dynamiccluster.config.problems import Notice, Path, Problem, dotted
@@ -42,12 +43,7 @@ CLASS_PATHS: dict[str, str] = {
     "dynamiccluster.salt.SaltChecker": "dynamiccluster.checkers.salt.SaltChecker",
     "dynamiccluster.saltclient.SaltChecker": "dynamiccluster.checkers.salt.SaltChecker",  # REST guide's example
 }
-"""Classes of the original, and ours in their place."""
-
-
-def current_class(class_path: str) -> str:
-    """The class that is meant by a path in the configuration."""
-    return CLASS_PATHS.get(class_path, class_path)
+"""Classes of the original, and ours in their place. The settings hold the new ones."""
 
 
 def second_names(section: Path) -> set[str]:
@@ -61,12 +57,23 @@ def apply(document: Document) -> tuple[list[Problem], list[Notice]]:
     Returns what stood in the way (the same key in both places), and what to know.
     """
     problems = [*_move(document, _TOP_LEVEL.items()), *_move(document, _SPELLINGS.items())]
+    _rename_classes(document.data)
     notices = []
     for path, text in _WITHOUT_EFFECT.items():
         if document.has(path):
             notices.append(Notice(document.file, document.line(path), document.key(path), text))
             document.drop(path)
     return problems, notices
+
+
+def _rename_classes(data: dict[str, Any]) -> None:
+    plugins, general = data.get("plugins"), data.get(GENERAL)
+    checker = general.get("config-checker") if isinstance(general, dict) else None
+    places = [(plugin, "class_name") for plugin in plugins.values()] if isinstance(plugins, dict) else []
+    places += [(checker.get("plugin"), "name")] if isinstance(checker, dict) else []
+    for holder, key in places:
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = CLASS_PATHS.get(holder[key], holder[key])
 
 
 def _move(document: Document, table: Iterable[tuple[Path, Path]]) -> list[Problem]:

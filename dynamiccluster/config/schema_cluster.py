@@ -17,8 +17,10 @@ from dynamiccluster.config.fields import (
     FilePath,
     Fraction,
     Interval,
+    Name,
     NamePrefix,
     Number,
+    Positive,
     Says,
     Seconds,
     Section,
@@ -142,15 +144,15 @@ class SlurmConfig(CommonCluster):
     """Slurm 22.05 or later, with dynamic nodes (``MaxNodeCount`` in ``slurm.conf``)."""
 
     squeue_command: Argv = Field(("squeue",), description="Lists jobs.", examples=["/usr/bin/squeue"])
-    sinfo_command: Argv = Field(("sinfo",), description="Lists partitions.", examples=["/usr/bin/sinfo"])
     scontrol_command: Argv = Field(
         ("scontrol",),
-        description="Creates, updates and deletes nodes, updates jobs. Its user must be Slurm's administrator.",
-        examples=["/usr/bin/sudo -u slurm /usr/bin/scontrol"],
+        description="Lists, creates, updates and deletes nodes, updates jobs. Its user must be SlurmUser, root, or an "
+        "administrator of Slurm's.",
+        examples=["/usr/bin/scontrol"],
     )
     scancel_command: Argv = Field(("scancel",), description="Deletes jobs.", examples=["/usr/bin/scancel"])
-    sbatch_command: Argv = Field(
-        ("sbatch",), description="Submits jobs (demo and tests).", examples=["/usr/bin/sbatch"]
+    command_prefix: Argv | None = Field(
+        None, description="Stands before each of these commands.", examples=["sudo -n -u slurm"]
     )
     slurm_conf: FilePath = Field(
         "",
@@ -160,6 +162,12 @@ class SlurmConfig(CommonCluster):
     template_prefix: NamePrefix = Field(
         "dc-template",
         description="Names of the FUTURE nodes that make Slurm accept jobs of a shape that no node has yet begin so.",
+    )
+    template_limit: Positive = Field(256, description="So many of them per shape at most.")
+    queue_feature_prefix: Name = Field(
+        "queue_",
+        description="A partition that is a node set with the feature of this name and its own is served by nodes that "
+        "have the feature.",
     )
 
 

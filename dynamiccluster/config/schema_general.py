@@ -123,7 +123,9 @@ class Names(Section):
         examples=["/usr/local/sbin/dns-add {0} {1}"],
     )
     remove_command: Command2 | None = Field(
-        None, description="For `script`: the same values.", examples=["/usr/local/sbin/dns-remove {0}"]
+        None,
+        description="For `script`: {0} host name. Must succeed when repeated.",
+        examples=["/usr/local/sbin/dns-remove {0}"],
     )
     timeout_s: Interval = Field(30.0, description="How long one of these commands may take.", examples=[30])
 

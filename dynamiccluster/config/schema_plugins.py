@@ -49,7 +49,8 @@ class PluginCheck(Section):
     """A machine is configured once a class of the site says so."""
 
     name: ClassPath = Field(
-        description="The checker class. The original's `dynamiccluster.salt.SaltChecker` is understood.",
+        description="The checker class: `dynamiccluster.checkers.salt.SaltChecker` (by its old path "
+        "`dynamiccluster.salt.SaltChecker` too), `dynamiccluster.checkers.script.ScriptChecker`, or one of the site.",
         examples=["dynamiccluster.salt.SaltChecker"],
     )
     arguments: Arguments = Field(
@@ -79,7 +80,8 @@ class Plugin(Section):
     """A class of the site that watches the cluster, started with the service."""
 
     class_name: ClassPath = Field(
-        description="The class. The original's `dynamiccluster.graphite.GraphiteReporter` is understood.",
+        description="The class: `dynamiccluster.plugins.graphite.GraphiteReporter` (by its old path "
+        "`dynamiccluster.graphite.GraphiteReporter` too), or one of the site.",
         examples=["dynamiccluster.graphite.GraphiteReporter"],
     )
     arguments: Arguments = Field(

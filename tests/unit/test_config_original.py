@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 import yaml
 from config_files import SGE, SMALL, TORQUE, loaded, problems, small
 
-from dynamiccluster.config.check import adapter_gaps, check, render
-from dynamiccluster.config.legacy import CLASS_PATHS, current_class
+from dynamiccluster.config.check import adapter_gaps, check, render, require_adapters
+from dynamiccluster.config.legacy import CLASS_PATHS
+from dynamiccluster.config.problems import ConfigProblems
 from dynamiccluster.config.schema_cloud import AwsResource, OpenstackResource
 from dynamiccluster.config.schema_cluster import SgeCluster, TorqueCluster
 from dynamiccluster.config.to_policy import hook_commands
@@ -25,6 +27,7 @@ def test_a_complete_torque_file_loads_with_every_value_as_written(tmp_path: Path
     written["cloud"]["os-res"]["config"]["password"] = got["cloud"]["os-res"]["config"]["password"]
     for key in ("access_key_id", "secret_access_key"):
         written["cloud"]["aws-res"]["config"][key] = got["cloud"]["aws-res"]["config"][key]
+    written["plugins"]["graphite"]["class_name"] = "dynamiccluster.plugins.graphite.GraphiteReporter"
     assert_contains(got, written)
 
 
@@ -160,11 +163,22 @@ def test_a_missing_cluster_id_is_not_guessed(tmp_path: Path) -> None:
     assert any("two installations" in notice.text for notice in result.notices)
 
 
-def test_classes_of_the_original_have_a_successor() -> None:
-    assert current_class("dynamiccluster.salt.SaltChecker") == "dynamiccluster.checkers.salt.SaltChecker"
-    assert current_class("dynamiccluster.graphite.GraphiteReporter").startswith("dynamiccluster.plugins.")
-    assert current_class("site.own.Class") == "site.own.Class"
+def test_classes_of_the_original_have_a_successor(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, TORQUE).settings
+    assert settings.plugins["graphite"].class_name == "dynamiccluster.plugins.graphite.GraphiteReporter"
+    for old in ("dynamiccluster.salt.SaltChecker", "dynamiccluster.saltclient.SaltChecker"):
+        text = SGE.replace("dynamiccluster.salt.SaltChecker", old)
+        checker = loaded(tmp_path, text).settings.general.config_checker
+        assert checker is not None
+        assert checker.plugin is not None
+        assert checker.plugin.name == "dynamiccluster.checkers.salt.SaltChecker"
     assert not set(CLASS_PATHS) & set(CLASS_PATHS.values())
+
+
+@pytest.mark.parametrize("path", sorted(set(CLASS_PATHS.values())))
+def test_the_successors_are_there(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
 
 
 def test_types_without_an_adapter_are_notices_that_name_them(tmp_path: Path) -> None:
@@ -175,6 +189,9 @@ def test_types_without_an_adapter_are_notices_that_name_them(tmp_path: Path) -> 
         ("cluster.type", sentence.format("torque")),
         ("cloud.os-res.type", sentence.format("openstack")),
     ]
+    with pytest.raises(ConfigProblems, match="type torque is known but"):
+        require_adapters(result, {"slurm"}, {"aws", "openstack"})
+    require_adapters(result, {"torque"}, {"aws", "openstack"})
     assert gaps[0].line == TORQUE.splitlines().index("  type: torque") + 1
     assert adapter_gaps(result, {"torque"}, {"aws", "openstack"}) == ()
 

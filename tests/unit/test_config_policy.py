@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from config_files import SMALL, loaded, small
+from config_files import SMALL, loaded, problems, small
 
-from dynamiccluster.config.schema_cloud import MishapSection, ResourceTimers
-from dynamiccluster.config.schema_general import FailureSection, GeneralTimers, LimitsSection
-from dynamiccluster.embedded.machines import Mishap
+from dynamiccluster.api.settings import ApiSettings
+from dynamiccluster.config.schema_cloud import LocalResource, MishapSection, ResourceTimers, SimulatedCloudConfig
+from dynamiccluster.config.schema_cluster import SlurmCluster, Workload
+from dynamiccluster.config.schema_general import AdminServer, FailureSection, GeneralTimers, LimitsSection
+from dynamiccluster.embedded.demo import DEMO_HABITS
+from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits
+from dynamiccluster.embedded.workload import Habits
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.policy import DeadJobs, FailurePolicy, Limits, Policy
@@ -37,6 +41,18 @@ def test_timers_have_the_keys_of_the_model() -> None:
 
 def test_mishaps_are_those_that_the_embedded_cloud_can_play() -> None:
     assert set(get_args(MishapSection.model_fields["mishap"].annotation)) == {mishap.value for mishap in Mishap}
+
+
+def test_the_embedded_site_and_the_server_are_given_what_they_know() -> None:
+    assert Workload().model_dump() == {field.name: getattr(DEMO_HABITS, field.name) for field in fields(Habits)}
+    cloud = SimulatedCloudConfig().model_dump()
+    assert cloud.items() >= {field.name: field.default for field in fields(Kind)}.items()
+    assert cloud.items() >= {field.name: field.default for field in fields(TenancyLimits)}.items()
+    server = AdminServer().model_dump()
+    server["address"], server["socket_path"] = server.pop("bind_address"), server.pop("socket")
+    assert server == {field.name: field.default for field in fields(ApiSettings)} | {
+        "socket_path": "/run/dynamiccluster/api.sock"
+    }
 
 
 def test_the_smallest_file_gives_the_models_own_defaults(tmp_path: Path) -> None:
@@ -144,3 +160,45 @@ def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
 def test_a_socket_mode_is_octal_however_it_is_written(tmp_path: Path, mode: str) -> None:
     server = loaded(tmp_path, small(general=f"api: {{socket_mode: {mode}}}")).settings.general.admin_server
     assert server.socket_mode == 0o660
+
+
+def slurm(config: str) -> str:
+    return SMALL.replace("type: simulated\ncloud", f"type: slurm\n  config: {{{config}}}\ncloud")
+
+
+def test_slurm_commands_are_words_however_they_are_written(tmp_path: Path) -> None:
+    text = slurm("squeue_command: 'sudo \"a b\" squeue', scontrol_command: [/x/scontrol, 3], slurm_conf: s/slurm.conf")
+    cluster = loaded(tmp_path, text).settings.cluster
+    assert isinstance(cluster, SlurmCluster)
+    assert cluster.config.squeue_command == ("sudo", "a b", "squeue")
+    assert cluster.config.scontrol_command == ("/x/scontrol", "3")
+    assert cluster.config.scancel_command == ("scancel",)
+    assert cluster.config.slurm_conf == str(tmp_path / "s/slurm.conf")
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("'a \"b'", "not balanced"),
+        ("[]", "empty"),
+        ("['', x]", "empty"),
+        ('["a\\0b"]', "NUL"),
+        ("{a: b}", "not a valid"),
+    ],
+)
+def test_commands_that_cannot_be_run(tmp_path: Path, value: str, complaint: str) -> None:
+    (problem,) = problems(tmp_path, slurm(f"squeue_command: {value}"))
+    assert problem.key == "cluster.config.squeue_command"
+    assert complaint in problem.problem
+
+
+def test_a_worker_command_has_named_placeholders(tmp_path: Path) -> None:
+    rest = (
+        "  l:\n    type: local\n    quantity: {max: 1}\n    capacity: {cores: 1}\n"
+        '    config: {worker_command: "w -N {name} {{x}} {cores}"}\n'
+    )
+    resource = loaded(tmp_path, small(rest=rest)).settings.cloud["l"]
+    assert isinstance(resource, LocalResource)
+    assert resource.config.worker_command == ("w", "-N", "{name}", "{{x}}", "{cores}")
+    (problem,) = problems(tmp_path, small(rest=rest.replace("{cores}", "{cores")))
+    assert "braces are not balanced" in problem.problem
