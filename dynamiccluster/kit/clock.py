@@ -27,6 +27,29 @@ class SystemClock:
         return time.monotonic()
 
 
+class SteadyClock:
+    """A clock that follows another one but never goes back: ``now()`` orders what happened in one process.
+
+    When the other clock is set back, this one goes on at half its pace until it has been caught up with. When it
+    is set forward, this one follows.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said = clock.now()
+        self._said_at = clock.monotonic()
+
+    def now(self) -> float:
+        wall, tick = self._clock.now(), self._clock.monotonic()
+        if wall < self._said:
+            wall = self._said + max(tick - self._said_at, 0.0) / 2.0
+        self._said, self._said_at = wall, tick
+        return wall
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
 def iso(at: float) -> str:
     """``at`` as ISO 8601 in UTC with milliseconds, as in REST answers and logs; "" for 0 (never)."""
     if at <= 0:

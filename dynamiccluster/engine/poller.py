@@ -1,0 +1,108 @@
+"""Pollers: one per source. A failed poll changes the source's age and error, never the last good view."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from dynamiccluster.errors import ErrorClass, classify
+from dynamiccluster.kit.blocking import Bridge
+from dynamiccluster.kit.clock import Clock
+from dynamiccluster.model.event import Event, EventKind
+from dynamiccluster.model.retry import Pause
+from dynamiccluster.model.view import CloudView, SchedulerView, SourceStatus
+
+log = logging.getLogger(__name__)
+
+SLOWEST_S = 60.0
+"""A source that fails is asked less and less often, but at least so often (or at its own interval, if longer)."""
+
+NUDGE_GAP_S = 0.5
+"""Nudges that come faster than this are one."""
+
+TIMEOUT_S = 120.0
+"""No answer within this is a failed poll; adapters have shorter limits inside."""
+
+View = TypeVar("View", SchedulerView, CloudView)
+
+
+class Poller(Generic[View]):
+    """Asks one source again and again, and at once when nudged."""
+
+    def __init__(
+        self,
+        source: str,
+        ask: Callable[[], View],
+        interval_s: float,
+        bridge: Bridge,
+        clock: Clock,
+        on_view: Callable[[View], None],
+        on_note: Callable[[Event], None],
+    ) -> None:
+        self.status = SourceStatus(source)
+        self._ask: Callable[[], View] = ask
+        self._interval_s = interval_s
+        self._bridge = bridge
+        self._clock = clock
+        self._on_view: Callable[[View], None] = on_view
+        self._on_note = on_note
+        self._nudged = asyncio.Event()
+        self._said: set[str] = set()
+
+    def nudge(self) -> None:
+        self._nudged.set()
+
+    async def run(self) -> None:
+        while True:
+            await self.once()
+            pause_s = self._interval_s
+            if self.status.failures:
+                pause_s = Pause(pause_s, max(SLOWEST_S, pause_s)).after(self.status.failures)
+            try:
+                await asyncio.wait_for(self._nudged.wait(), pause_s)
+                await asyncio.sleep(NUDGE_GAP_S)
+            except TimeoutError:
+                pass
+            self._nudged.clear()
+
+    async def once(self) -> None:
+        """One poll. The view's times are taken here, on the engine's own clock, so that they order with its actions."""
+        source = self.status.source
+        started_at = self._clock.now()
+        try:
+            view = await self._bridge.call(source, f"poll of {source}", TIMEOUT_S, self._ask)
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the service goes on with its last view
+            self._failed(error)
+            return
+        now = self._clock.now()
+        self._recovered(now)
+        if isinstance(view, SchedulerView):
+            self._say_once(view.dropped)
+        self._on_view(replace(view, started_at=started_at, completed_at=now))
+
+    def _failed(self, error: Exception) -> None:
+        unexpected = classify(error) is ErrorClass.BUG
+        failures = self.status.failures + 1
+        text = str(error) or type(error).__name__
+        log.warning("%s: poll failed, %d in a row: %s", self.status.source, failures, text, exc_info=unexpected)
+        now = self._clock.now()
+        if failures == 1:
+            self._on_note(Event(now, EventKind.SOURCE, f"{self.status.source} does not answer: {text}"))
+        self.status = replace(self.status, last_try_at=now, failures=failures, error=text)
+
+    def _recovered(self, now: float) -> None:
+        if self.status.failures:
+            text = f"{self.status.source} answers again after {self.status.failures} failed poll(s)"
+            log.info("%s", text)
+            self._on_note(Event(now, EventKind.SOURCE, text))
+        self.status = replace(self.status, last_good_at=now, last_try_at=now, failures=0, error="")
+
+    def _say_once(self, dropped: tuple[str, ...]) -> None:
+        """Odd records are named when they turn up, not at every poll."""
+        for sentence in dropped:
+            if sentence not in self._said:
+                log.warning("%s: left out: %s", self.status.source, sentence)
+        self._said = set(dropped)
