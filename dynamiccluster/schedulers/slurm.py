@@ -1,0 +1,336 @@
+"""Slurm 22.05 and later, with dynamic nodes.
+
+What a host is in Slurm's own terms:
+
+* A worker node to come is created as a dynamic node in state FUTURE: Slurm gives it no jobs until its ``slurmd -Z``
+  registers, which makes it an ordinary node. (A node created in state CLOUD gets jobs while it does not exist.)
+* Templates are FUTURE nodes that never register. They make ``sbatch`` accept shapes that no node has yet, and keep
+  waiting jobs from falling to BadConstraints when the last node of their shape goes. There are as many per shape as
+  a resource has nodes at most, since a job of four nodes is refused where only three of its shape are known.
+* Our hold is DRAIN with our mark as its reason.
+* Where a partition consists of a node set with a feature (``NodeSet=long Feature=queue_long``), a node serves it by
+  having that feature; partitions with ``Nodes=ALL`` take every node.
+
+``docs/schedulers/slurm.md`` has the site's side.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from dynamiccluster.errors import BadConfigError, BusyError, NotFoundError, TransientError, UnknownOutcomeError
+from dynamiccluster.kit.clock import Clock
+from dynamiccluster.kit.hostname import require_address, require_host_name
+from dynamiccluster.kit.runner import Runner
+from dynamiccluster.model.host import Host, HostState
+from dynamiccluster.model.job import Job, Wait
+from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.view import SchedulerView
+from dynamiccluster.schedulers.slurm_calls import SlurmCalls
+from dynamiccluster.schedulers.slurm_jobs_parse import lower_unlicensed, output_format, parse_jobs, parse_licences
+from dynamiccluster.schedulers.slurm_nodes import NodeAttributes, Templates
+from dynamiccluster.schedulers.slurm_nodes_parse import (
+    Config,
+    Nodes,
+    Partitions,
+    parse_config,
+    parse_nodes,
+    parse_partitions,
+)
+from dynamiccluster.schedulers.slurm_reasons import REQUEUE_REASON, STUCK_REASON
+from dynamiccluster.schedulers.slurm_shape_parse import kinds_of
+
+log = logging.getLogger(__name__)
+
+_JOB_ID = re.compile(r"\d+(_(\d+|\[[\d,:%-]*\]))?(\+\d+)?")
+_MARK = re.compile(r"[A-Za-z0-9._:-]+")
+_BATCH = 200
+"""Job ids per command: a request of a few kilobytes."""
+
+_GONE = ("Invalid job id", "already completed", "already finished")
+_NOT_RUNNING = (*_GONE, "pending execution", "presently disabled", "not running")
+"""What ``requeue`` says of jobs that are gone, wait already, or may not be rerun."""
+
+
+def _new_token() -> str:
+    return f"~{secrets.token_hex(6)}~"
+
+
+class SlurmScheduler:
+    """Implements ``schedulers/base``. Its user must be SlurmUser, root, or an administrator of Slurm's.
+
+    ``command_prefix`` stands before every command (``sudo -n -u slurm``). ``timeout_s``: of one command; ``scontrol delete`` was seen to
+    block for 8 s while Slurm talked to a dead node, and all of them for 9 s when slurmctld is down.
+    ``template_limit``: at most so many templates per shape. ``queue_feature_prefix``: with the name of a partition,
+    the feature that makes a node serve it. ``new_token`` makes the separator of columns, which must be unpredictable
+    to users.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        clock: Clock,
+        cluster_id: str,
+        *,
+        squeue: Sequence[str] = ("squeue",),
+        scontrol: Sequence[str] = ("scontrol",),
+        scancel: Sequence[str] = ("scancel",),
+        command_prefix: Sequence[str] = (),
+        slurm_conf: str = "",
+        timeout_s: float = 30.0,
+        template_prefix: str = "dc-template",
+        template_limit: int = 256,
+        queue_feature_prefix: str = "queue_",
+        new_token: Callable[[], str] = _new_token,
+    ) -> None:
+        self._clock = clock
+        self._mark_prefix = f"dynamiccluster:{cluster_id}:"
+        self._template_prefix = template_prefix
+        self._queue_feature_prefix = queue_feature_prefix
+        self._new_token = new_token
+        self._calls = SlurmCalls(
+            runner,
+            squeue=squeue,
+            scontrol=scontrol,
+            scancel=scancel,
+            prefix=command_prefix,
+            slurm_conf=slurm_conf,
+            timeout_s=timeout_s,
+        )
+        self._templates = Templates(self._calls, self._nodes, template_prefix, template_limit)
+        self._site: tuple[Config, Partitions] | None = None
+        self._requeued: set[str] = set()  # by us; if lost, their jobs wait two minutes longer
+        self._puzzling: set[str] = set()  # reasons already logged
+
+    def poll(self) -> SchedulerView:
+        started_at = self._clock.now()
+        config, partitions = self._known_site()
+        nodes = self._nodes()
+        token = self._new_token()
+        text = self._calls.ask_jobs("-h", "-a", "--noconvert", "-O", output_format(token))
+        try:
+            queue = parse_jobs(text, token, kinds_of(nodes.hosts), config.memory_counts, partitions.max_nodes)
+        except ValueError as error:
+            raise TransientError(f"squeue: {error}") from error
+        jobs = queue.jobs
+        if queue.licences:
+            jobs = lower_unlicensed(queue, parse_licences(self._calls.ask("-o", "show", "licenses")))
+        for reason in queue.unknown_reasons - self._puzzling:
+            self._puzzling.add(reason)
+            log.warning("unknown pending reason %r: its jobs are taken to wait for nodes", reason)
+        return SchedulerView(
+            started_at,
+            self._clock.now(),
+            self._mark_requeued(jobs),
+            nodes.hosts,
+            dropped=nodes.dropped + queue.dropped,
+        )
+
+    def declare(self, resources: Sequence[Resource]) -> None:
+        self._site = None
+        config, partitions = self._known_site()
+        shapes = {resource.name: self._attributes(resource, partitions) for resource in resources}
+        self._templates.provide([(shapes[r.name], r.max_nodes) for r in resources], config.max_node_count)
+
+    def add(self, host_name: str, address: str, resource: Resource) -> None:
+        _require_node_name(host_name)
+        wanted = self._attributes(resource, self._known_site()[1])
+        if address:
+            address = require_address(address)
+        host = self.find(host_name)
+        if host is not None and not host.busy and host.state in (HostState.DOWN, HostState.JOINING):
+            if _is(host, wanted, address):
+                return
+            self._delete(host_name)  # left over from before, and nothing runs there
+            host = None
+        if host is None:
+            self._calls.tell("create", f"nodename={host_name}", "state=FUTURE", *wanted.words(), *_at(address))
+            host = self.find(host_name)  # a full node table makes no complaint
+            if host is None:
+                raise BadConfigError(
+                    f"Slurm did not create {host_name} and said nothing: is MaxNodeCount in slurm.conf too small?"
+                )
+            return
+        if address and host.address not in (address, host_name):
+            self._calls.tell("update", f"nodename={host_name}", f"nodeaddr={address}")
+        if host.features != wanted.features:
+            words = ",".join(sorted(wanted.features))
+            self._calls.tell("update", f"nodename={host_name}", f"availablefeatures={words}", f"activefeatures={words}")
+            self._templates.refresh_partitions()
+
+    def hold(self, host_name: str, mark: str) -> None:
+        _require_mark(mark)
+        host = self._existing(host_name)
+        if host.hold is not None:
+            if host.hold.mark == mark:
+                return
+            raise BusyError(f"{host_name} is held by {host.hold.who or 'somebody'}: {host.hold.mark}")
+        self._calls.tell("update", f"nodename={host_name}", "state=DRAIN", f"reason={mark}")
+
+    def release(self, host_name: str, mark: str) -> None:
+        host = self._existing(host_name)
+        if host.hold is None:
+            return  # UNDRAIN on a node that is not drained makes it NOT_RESPONDING for some seconds
+        if host.hold.mark != mark:
+            raise BusyError(f"{host_name} is held by {host.hold.who or 'somebody'}: {host.hold.mark}")
+        self._calls.tell("update", f"nodename={host_name}", "state=UNDRAIN")
+
+    def vacate(self, host_name: str, job_ids: Sequence[str]) -> None:
+        """Requeued jobs get two minutes of waiting from Slurm, once they have ended on the host. Until then it cannot
+        be lifted, so those jobs are shown as ``stuck`` when they wait, and :meth:`unstick` lifts it."""
+        for batch in _batches(job_ids):
+            self._calls.tell_about_jobs(("requeue", ""), batch, _NOT_RUNNING)
+            self._requeued.update(batch)
+
+    def evacuate(self, host_name: str, job_ids: Sequence[str], delete_jobs: bool) -> None:
+        """A dead host keeps its jobs COMPLETING until Slurm believes it dead: state DOWN says so."""
+        for batch in _batches(job_ids):
+            if delete_jobs:
+                self._calls.cancel(batch, _GONE)
+            else:
+                self._calls.tell_about_jobs(("requeue", ""), batch, _NOT_RUNNING)
+                self._requeued.update(batch)
+        host = self.find(host_name)
+        if host is not None and not host.template and (host.state is not HostState.DOWN or host.busy):
+            reason = host.hold.mark if host.hold is not None and host.hold.mark else f"{self._mark_prefix}dead"
+            self._calls.tell("update", f"nodename={host_name}", "state=DOWN", f"reason={reason}")
+
+    def remove(self, host_name: str) -> None:
+        _require_node_name(host_name)
+        nodes = self._nodes()
+        host = next((host for host in nodes.hosts if host.name == host_name), None)
+        if host is None:
+            return
+        if host.busy:
+            raise BusyError(f"{host_name} has jobs ({host.detail})")
+        if host.name in nodes.declared:
+            raise BadConfigError(
+                f"{host_name} stands in slurm.conf: deleting it would end slurmctld at the next reconfiguration"
+            )
+        self._templates.keep_shape(host, nodes)
+        self._delete(host_name)
+
+    def unstick(self, job_ids: Sequence[str]) -> None:
+        for batch in _batches(job_ids):
+            try:
+                text = self._calls.ask_jobs("-h", "-a", "-j", ",".join(batch), "-O", "JobArrayID:|,Reason:|")
+            except NotFoundError:
+                continue
+            reasons = [line.split("|") for line in text.splitlines()]
+            held = [_plain_id(words[0]) for words in reasons if len(words) > 1 and words[1] == STUCK_REASON]
+            late = [_plain_id(words[0]) for words in reasons if len(words) > 1 and words[1] == REQUEUE_REASON]
+            if held:
+                self._calls.tell_about_jobs(("release", ""), held, _GONE)
+            if late:
+                self._calls.tell_about_jobs(("update", "starttime=now", "jobid="), late, _GONE)
+
+    def find(self, host_name: str) -> Host | None:
+        _require_node_name(host_name)
+        try:
+            text = self._calls.ask("-F", "-o", "show", "node", host_name)
+            hosts = self._parsed(text).hosts
+        except NotFoundError:
+            return None
+        return hosts[0] if hosts else None
+
+    def _nodes(self) -> Nodes:
+        return self._parsed(self._calls.ask("-F", "-o", "show", "node"))
+
+    def _parsed(self, text: str) -> Nodes:
+        try:
+            return parse_nodes(text, lambda mark: mark.startswith(self._mark_prefix), self._template_prefix)
+        except ValueError as error:
+            raise TransientError(f"scontrol show node: {error}") from error
+
+    def _known_site(self) -> tuple[Config, Partitions]:
+        """Slurm's own configuration, read once and again with each :meth:`declare`."""
+        if self._site is None:
+            config = parse_config(self._calls.ask("show", "config"))
+            self._site = config, parse_partitions(self._calls.ask("-o", "-a", "show", "partition"))
+        return self._site
+
+    def _attributes(self, resource: Resource, partitions: Partitions) -> NodeAttributes:
+        """How a node of this resource is described to Slurm."""
+        queues = resource.queues or partitions.by_feature
+        if resource.reservation.queue:
+            queues = frozenset({resource.reservation.queue})
+        words = {f"{self._queue_feature_prefix}{queue}" for queue in queues}
+        if resource.reservation.property:
+            words.add(resource.reservation.property)
+        return NodeAttributes(resource.capacity, resource.gpu_type, resource.features | words)
+
+    def _existing(self, host_name: str) -> Host:
+        host = self.find(host_name)
+        if host is None or host.template:
+            raise NotFoundError(f"Slurm has no node {host_name}")
+        return host
+
+    def _delete(self, host_name: str) -> None:
+        try:
+            self._calls.tell("delete", f"nodename={host_name}")
+        except NotFoundError:
+            return
+        except UnknownOutcomeError:
+            if self.find(host_name) is not None:
+                raise
+
+    def _mark_requeued(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+        """Show as stuck the jobs that wait for nothing but the two minutes after our own requeue."""
+        if not self._requeued:
+            return jobs
+        listed = {_base_id(job.job_id) for job in jobs}
+        self._requeued = {job_id for job_id in self._requeued if _base_id(job_id) in listed}
+        ours = self._requeued | {_base_id(job_id) for job_id in self._requeued}  # squeue may show tasks in one record
+        return tuple(
+            replace(job, stuck=True, wait=Wait.NOT_YET)
+            if job.reason == REQUEUE_REASON and job.job_id.partition("+")[0] in ours
+            else job
+            for job in jobs
+        )
+
+
+def _require_node_name(name: str) -> None:
+    """:raises BadConfigError: Slurm would take it for something else than the name of one node."""
+    require_host_name(name)
+    if name.upper() in ("ALL", "DEFAULT"):
+        raise BadConfigError(f"{name!r} cannot be the name of a node")
+
+
+def _require_mark(mark: str) -> None:
+    if not _MARK.fullmatch(mark):
+        raise BadConfigError(f"{mark[:100]!r} cannot be a mark")
+
+
+def _batches(job_ids: Sequence[str]) -> list[list[str]]:
+    """Checked ids in portions; components of one heterogeneous job are one job to the commands."""
+    plain = list(dict.fromkeys(_plain_id(job_id) for job_id in job_ids))
+    return [plain[at : at + _BATCH] for at in range(0, len(plain), _BATCH)]
+
+
+def _plain_id(job_id: str) -> str:
+    if not _JOB_ID.fullmatch(job_id):
+        raise BadConfigError(f"{job_id[:100]!r} is not the id of a job")
+    return job_id.partition("+")[0]
+
+
+def _base_id(job_id: str) -> str:
+    """The number that all tasks and components of a job share."""
+    return job_id.partition("+")[0].partition("_")[0]
+
+
+def _is(host: Host, wanted: NodeAttributes, address: str) -> bool:
+    """Whether a node that is not running is described as we would describe it."""
+    return (
+        host.total == wanted.capacity
+        and host.features == wanted.features
+        and host.gpu_type == wanted.gpu_type
+        and (not address or host.address == address)
+    )
+
+
+def _at(address: str) -> tuple[str, ...]:
+    return (f"nodeaddr={address}",) if address else ()

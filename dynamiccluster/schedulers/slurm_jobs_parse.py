@@ -1,0 +1,349 @@
+"""From the text of one ``squeue`` to jobs. Pure.
+
+Job names may hold any character, line ends and column marks included, so that a user could write a whole false
+record into one. Therefore the columns are asked for with a *token* between them that is drawn anew for each poll:
+no name that is in the queue already can contain it. Within the groups between two tokens, whose values Slurm
+itself makes or checks, ``|`` separates. Groups that many jobs share (status, shape) are read once per text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
+from dynamiccluster.schedulers.slurm_reasons import STATES, STUCK_REASON, limit_group, wait_of
+from dynamiccluster.schedulers.slurm_shape_parse import SHAPE_FIELDS, Kind, host_names, parse_shape, plain
+
+_STATUS_FIELDS = ("State", "Reason", "Requeue", "Licenses", "Dependency", "Reservation", "QOS", "UserName")
+_PLACE_FIELDS = ("EligibleTime", "StartTime", "NodeList")
+_GROUPS = (("JobArrayID",), ("SubmitTime",), ("PriorityLong",), _STATUS_FIELDS, _PLACE_FIELDS, SHAPE_FIELDS, ("Name",))
+
+_TASKS = re.compile(r"\[([\d,:-]*)(?:%(\d+))?(\.\.\.)?\]?$")
+_JOB_ID = re.compile(r"\d+(_(\d+|\[[\d,:%.-]*\]?))?(\+\d+)?")
+_MOST_DROPPED = 20
+"""So many odd records are told one by one; the rest is a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What one text of ``squeue`` says."""
+
+    jobs: tuple[Job, ...]
+    dropped: tuple[str, ...]
+    licences: Mapping[int, str]  # index in ``jobs`` -> licences asked for, of waiting jobs that nodes would help
+    unknown_reasons: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    state: JobState
+    reason: str  # Slurm's own word
+    shown_reason: str  # "" unless it waits
+    wait: Wait
+    known: bool
+    stuck: bool
+    node_limit: bool
+    rerunnable: bool
+    licences: str
+    qos: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    eligible_at: float
+    started_at: float
+    hosts: tuple[str, ...]
+
+
+def output_format(token: str) -> str:
+    """The value of ``squeue -O`` that :func:`parse_jobs` reads."""
+    return ",".join(f"{name}:{token if name is group[-1] else '|'}" for group in _GROUPS for name in group)
+
+
+def parse_jobs(
+    text: str,
+    token: str,
+    kinds: Iterable[Kind] = (),
+    memory_counts: bool = True,
+    max_nodes: Mapping[str, int] | None = None,
+) -> Queue:
+    """The jobs in ``text``, and a sentence for each record that could not be read.
+
+    ``kinds`` and ``memory_counts``: see :func:`~dynamiccluster.schedulers.slurm_shape_parse.parse_shape`.
+    ``max_nodes``: ``MaxNodes`` of the partitions that have one. Times are epoch seconds (``SLURM_TIME_FORMAT=%s``).
+
+    :raises ValueError: the text was cut off, or none of its records can be read.
+    """
+    reader = _Reader(tuple(kinds), memory_counts, max_nodes or {})
+    reader.read(_records(text, token))
+    if reader.dropped and not reader.jobs:
+        raise ValueError(f"none of {len(reader.dropped)} jobs can be read: {reader.dropped[0]}")
+    return reader.queue()
+
+
+def _records(text: str, token: str) -> Iterable[Sequence[str]]:
+    """The values of each record, as many as there are groups unless the record is damaged.
+
+    :raises ValueError: the text was cut off.
+    """
+    values = ("\n" + text).split(token)
+    if values.pop() != "\n":
+        raise ValueError("the list of jobs was cut off")
+    size = len(_GROUPS)
+    if len(values) % size == 0 and all(value.startswith("\n") for value in values[::size]):
+        return zip(*(values[at::size] for at in range(size)), strict=True)
+    return [record.split(token) for record in ("\n" + text).split(token + "\n")[:-1]]
+
+
+class _Reader:
+    """Reads records one after the other; caches what many have in common."""
+
+    def __init__(self, kinds: Sequence[Kind], memory_counts: bool, max_nodes: Mapping[str, int]) -> None:
+        self._kinds = kinds
+        self._memory_counts = memory_counts
+        self._max_nodes = max_nodes
+        self._shapes: dict[str, Shape] = {}
+        self._same_shapes: dict[Shape, Shape] = {}
+        self._statuses: dict[str, _Status] = {}
+        self._places: dict[str, _Place] = {}
+        self._arrays: list[int] = []  # indices of jobs whose id shows an array
+        self._status_of: list[_Status] = []
+        self.jobs: list[Job] = []
+        self.dropped: list[str] = []
+
+    def read(self, records: Iterable[Sequence[str]]) -> None:
+        shapes, statuses, places = self._shapes, self._statuses, self._places
+        jobs, status_of = self.jobs, self._status_of
+        pending, no, not_yet = JobState.PENDING, Wait.NO, Wait.NOT_YET
+        nowhere: tuple[str, ...] = ()
+        for record in records:
+            try:
+                shown, submitted, priority, status_text, place_text, shape_text, name = record
+                status = statuses.get(status_text) or self._status(status_text)
+                place = places.get(place_text) or self._place(place_text)
+                shape = shapes.get(shape_text) or self._shape(shape_text)
+                shown = shown[1:] if shown[0] == "\n" else shown
+                if status.state is pending:
+                    wait = status.wait
+                    if wait is not no and (shape.hosts or priority == "0" or status.node_limit):
+                        wait = self._finally(status, shape, priority)
+                    eligible_at, started_at, hosts = place.eligible_at if wait is not_yet else 0.0, 0.0, nowhere
+                else:
+                    wait, eligible_at, started_at, hosts = no, 0.0, place.started_at, place.hosts
+                job = Job(
+                    shown,
+                    status.state,
+                    shape,
+                    name,
+                    status.user,
+                    float(priority),
+                    float(submitted) if submitted != "N/A" else 0.0,
+                    wait,
+                    status.shown_reason,
+                    1,
+                    0,
+                    0,
+                    eligible_at,
+                    started_at,
+                    hosts,
+                    status.rerunnable,
+                    status.stuck,
+                )
+                if not shown.isdigit():
+                    _require_job_id(shown)
+                    self._arrays.append(len(jobs))
+            except ValueError as error:
+                self.dropped.append(f"a job was left out: {error}; the record begins {'|'.join(record)[:80]!r}")
+            else:
+                jobs.append(job)
+                status_of.append(status)
+
+    def queue(self) -> Queue:
+        self._count_arrays()
+        self._lower_masked()
+        dropped = self.dropped[:_MOST_DROPPED]
+        if len(self.dropped) > _MOST_DROPPED:
+            dropped.append(f"{len(self.dropped) - _MOST_DROPPED} more jobs were left out")
+        unknown = frozenset(status.reason for status in self._statuses.values() if not status.known)
+        return Queue(tuple(self.jobs), tuple(dropped), self._licences(), unknown)
+
+    def _licences(self) -> dict[int, str]:
+        if not any(status.licences for status in self._statuses.values()):
+            return {}
+        return {
+            index: status.licences
+            for index, (job, status) in enumerate(zip(self.jobs, self._status_of, strict=True))
+            if status.licences and job.state is JobState.PENDING and job.wait is Wait.HELPS
+        }
+
+    def _status(self, text: str) -> _Status:
+        fields = text.split("|")
+        if len(fields) != len(_STATUS_FIELDS):
+            raise ValueError(f"{len(fields)} columns of status instead of {len(_STATUS_FIELDS)}")
+        word, reason, requeue, licences, dependency, reservation, qos, user = fields
+        state = STATES.get(word, JobState.UNKNOWN)
+        waits, shown = state is JobState.PENDING, reason
+        wait = wait_of(word, reason) if waits else Wait.NO
+        known = wait is not None
+        wait = wait or Wait.HELPS  # a word we do not know: better a node too many than a job that waits for ever
+        if wait is not Wait.NO and plain(reservation):
+            wait, shown = Wait.NO, f"{reason} (in reservation {reservation})"
+        elif wait is not Wait.NO and ("(unfulfilled)" in dependency or "(failed)" in dependency):
+            wait, shown = Wait.NO, f"{reason} (dependency {dependency})"
+        status = self._statuses[text] = _Status(
+            state,
+            reason,
+            shown if waits else "",
+            wait,
+            known,
+            waits and reason == STUCK_REASON,
+            reason == "PartitionNodeLimit",
+            requeue != "0",
+            plain(licences),
+            plain(qos),
+            user,
+        )
+        return status
+
+    def _place(self, text: str) -> _Place:
+        fields = text.split("|")
+        if len(fields) != len(_PLACE_FIELDS):
+            raise ValueError(f"{len(fields)} columns of times instead of {len(_PLACE_FIELDS)}")
+        eligible, started = (float(plain(field) or 0) for field in fields[:2])
+        place = self._places[text] = _Place(eligible, started, host_names(fields[2]))
+        return place
+
+    def _shape(self, text: str) -> Shape:
+        fields = text.split("|")
+        if len(fields) > len(SHAPE_FIELDS):  # a constraint may hold "|" itself; its neighbours may not
+            at, surplus = SHAPE_FIELDS.index("Feature"), len(fields) - len(SHAPE_FIELDS)
+            fields[at : at + surplus + 1] = ["|".join(fields[at : at + surplus + 1])]
+        if len(fields) != len(SHAPE_FIELDS):
+            raise ValueError(f"{len(fields)} columns of shape instead of {len(SHAPE_FIELDS)}")
+        shape = parse_shape(fields, self._kinds, self._memory_counts)
+        shape = self._shapes[text] = self._same_shapes.setdefault(shape, shape)
+        return shape
+
+    def _finally(self, status: _Status, shape: Shape, priority: str) -> Wait:
+        """The class, with what the reason alone does not show."""
+        if shape.hosts:
+            return Wait.NO  # it asks for these very hosts
+        if priority == "0" and not status.stuck:
+            return Wait.NO  # held, whatever the reason says
+        if status.node_limit:
+            nodes = shape.chunks if shape.distinct else 1
+            if shape.queues and all(nodes > self._max_nodes.get(queue, nodes) for queue in shape.queues):
+                return Wait.NO  # beyond MaxNodes, not only beyond the nodes there are
+        return status.wait
+
+    def _count_arrays(self) -> None:
+        """Waiting tasks, throttle, and how many tasks of the same array run, for records of arrays."""
+        running: Counter[str] = Counter()
+        for index in self._arrays:
+            job = self.jobs[index]
+            if job.state in OCCUPYING:
+                running[job.job_id.partition("_")[0]] += 1
+        taken: set[str] = set()
+        for index in self._arrays:
+            job = self.jobs[index]
+            found = _TASKS.search(job.job_id)
+            if found is None:
+                continue
+            array = job.job_id.partition("_")[0]
+            shown = array if array not in taken else job.job_id  # the same id for the rest as tasks start
+            taken.add(array)
+            throttle = int(found[2] or 0)
+            self.jobs[index] = replace(
+                job,
+                job_id=shown,
+                tasks=tasks_in(found[1]),
+                throttle=throttle,
+                running_tasks=running[array] if throttle else 0,
+            )
+
+    def _lower_masked(self) -> None:
+        """A job behind others says ``Priority`` even if a limit binds it, too: its like tell."""
+        if not any(limit_group(status.reason, "", "", "") for status in self._statuses.values()):
+            return
+        limited: dict[tuple[str, str, str], str] = {}
+        for job, status in zip(self.jobs, self._status_of, strict=True):
+            group = limit_group(status.reason, status.user, job.shape.account, status.qos)
+            if group is not None and status.state is JobState.PENDING:
+                limited[group] = status.reason
+        for index, (job, status) in enumerate(zip(self.jobs, self._status_of, strict=True)):
+            if status.reason != "Priority" or job.wait is not Wait.HELPS:
+                continue
+            user, account, qos = status.user, job.shape.account, status.qos
+            groups = (("", "", qos), ("", account, qos), (user, "", qos), ("", account, ""), (user, account, ""))
+            reason = next((limited[group] for group in groups if group in limited), "")
+            if reason:
+                self.jobs[index] = replace(job, wait=Wait.NOT_YET, reason=f"Priority (its like wait for {reason})")
+
+
+def _require_job_id(text: str) -> None:
+    if not _JOB_ID.fullmatch(text):
+        raise ValueError(f"odd job id {text[:60]!r}")
+
+
+def tasks_in(text: str) -> int:
+    """How many tasks ``0,3-9,20-40:5`` names.
+
+    :raises ValueError: it is no such list.
+    """
+    total = 0
+    for part in text.split(","):
+        if not part:
+            continue
+        span, _, step = part.partition(":")
+        low, dash, high = span.partition("-")
+        total += (int(high) - int(low)) // int(step or 1) + 1 if dash else 1
+    return max(1, total)
+
+
+def parse_licences(text: str) -> dict[str, int]:
+    """Free licences by name, from ``scontrol -o show licenses``."""
+    free: dict[str, int] = {}
+    for line in text.splitlines():
+        values = dict(part.partition("=")[::2] for part in line.split())
+        try:
+            free[values["LicenseName"]] = int(values["Free"]) - int(values.get("Reserved") or 0)
+        except (KeyError, ValueError):
+            continue  # an unknown licence counts as none free
+    return free
+
+
+def lower_unlicensed(queue: Queue, free: Mapping[str, int]) -> tuple[Job, ...]:
+    """The jobs, of which those are set to "would not help" for which no licence is left.
+
+    Free licences are given out in the order of priority, as Slurm will.
+    """
+    jobs = list(queue.jobs)
+    left = dict(free)
+    for index in sorted(queue.licences, key=lambda index: -jobs[index].priority):
+        job = jobs[index]
+        wanted = _licences(queue.licences[index])
+        tasks = min((left.get(name, 0) // number for name, number in wanted.items()), default=job.tasks)
+        if tasks <= 0:
+            reason = f"{job.reason} (no free licence of {queue.licences[index]})"
+            jobs[index] = replace(job, wait=Wait.NO, reason=reason)
+            continue
+        tasks = min(tasks, max(1, job.startable_tasks))
+        for name, number in wanted.items():
+            left[name] -= number * tasks
+        if tasks < job.startable_tasks:
+            jobs[index] = replace(job, throttle=job.running_tasks + tasks)
+    return tuple(jobs)
+
+
+def _licences(text: str) -> dict[str, int]:
+    """``matlab:2,ansys@server`` as numbers by name; of alternatives (``a|b``) each is asked for."""
+    wanted: dict[str, int] = {}
+    for part in re.split(r"[,|;]", text):
+        name, _, number = part.partition(":")
+        if name:
+            wanted[name] = max(1, int(number)) if number.isdigit() else 1
+    return wanted
