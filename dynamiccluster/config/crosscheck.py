@@ -138,7 +138,7 @@ def _shared(item: CloudResource, other: CloudResource) -> Iterator[tuple[str, ob
     agreed = {
         "openstack": ("username", "password", "project", "auth_url", "os_cloud", "region_name"),
         "aws": ("access_key_id", "secret_access_key", "region_name", "proxy", "proxy_port", "validate_certs"),
-        "local": ("network", "state_dir", "max_instances"),
+        "local": ("network", "bridge", "network_namespace", "state_dir", "max_instances"),
         "simulated": ("max_instances", "max_cores", "max_memory_mib"),
     }
     for key in agreed[item.type]:

@@ -185,6 +185,18 @@ class LocalConfig(CommonCloud):
     network: Annotated[Text, AfterValidator(_network), Says("a private IPv4 network")] = Field(
         "10.77.0.0/24", description="Addresses of the workers. The same in all local resources of a tenancy."
     )
+    bridge: Name = Field(
+        "br0",
+        description="The bridge that joins the workers' network namespaces; the site makes it and gives it an address "
+        "of the network below the tenth. The same in all local resources of a tenancy.",
+        examples=["br0"],
+    )
+    network_namespace: Text = Field(
+        "",
+        description="The network namespace in which the bridge is. Empty: the machine's own. The same in all local "
+        "resources of a tenancy.",
+        examples=["testbed"],
+    )
     state_dir: FilePath = Field(
         "/var/lib/dynamiccluster/local",
         description="Where the running workers are written down. The same in all local resources of a tenancy.",

@@ -1,0 +1,61 @@
+"""From the words of ``cloud:`` to adapters, one per tenancy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.local import LocalCloud
+from dynamiccluster.clouds.netns import BridgeNetwork
+from dynamiccluster.errors import BadConfigError
+from dynamiccluster.kit.clock import Clock
+from dynamiccluster.kit.runner import Runner
+
+_SHARED_BY_LOCAL = ("state_dir", "network", "network_namespace", "bridge", "max_instances")
+
+
+def build_cloud(
+    kind: str,
+    tenancy: str,
+    configs: Mapping[str, Mapping[str, Any]],
+    *,
+    cluster_id: str,
+    runner: Runner,
+    clock: Clock,
+) -> Cloud:
+    """The adapter for one tenancy of ``type: kind``. ``configs``: the ``config:`` of each of its resources, by name.
+
+    The embedded cloud is not among them: it needs the embedded site, which whoever starts it has in hand.
+
+    :raises BadConfigError: there is no such adapter, or resources of one tenancy disagree.
+    """
+    match kind:
+        case "local":
+            return _local(tenancy, configs, cluster_id, runner, clock)
+        case _:
+            raise BadConfigError(f"cloud: there is no adapter for {kind!r} in this version")
+
+
+def _local(
+    tenancy: str, configs: Mapping[str, Mapping[str, Any]], cluster_id: str, runner: Runner, clock: Clock
+) -> Cloud:
+    shared = {key: _agreed(tenancy, key, configs) for key in _SHARED_BY_LOCAL}
+    network = BridgeNetwork(runner, shared["network"], bridge=shared["bridge"], namespace=shared["network_namespace"])
+    return LocalCloud(
+        runner,
+        clock,
+        cluster_id,
+        tenancy,
+        state_dir=shared["state_dir"],
+        worker_commands={name: config["worker_command"] for name, config in configs.items()},
+        network=network,
+        max_instances=shared["max_instances"],
+    )
+
+
+def _agreed(tenancy: str, key: str, configs: Mapping[str, Mapping[str, Any]]) -> Any:
+    values = {name: config[key] for name, config in configs.items()}
+    if len(set(values.values())) > 1:
+        raise BadConfigError(f"the resources of tenancy {tenancy!r} must have the same {key}, but have {values}")
+    return next(iter(values.values()))
