@@ -34,6 +34,10 @@ class Loaded:
         """The configuration as plain data without secrets, for the REST API and for people."""
         return redact.redacted(self.settings)
 
+    def secrets(self) -> list[str]:
+        """Every secret in it, in the clear: for the log's redactor, and for nothing else."""
+        return redact.secret_values(self.settings)
+
 
 def load(path: str | os.PathLike[str], *, env: Mapping[str, str] | None = None) -> Loaded:
     """The configuration in a file. ``env`` is where ``from_env`` looks; by default the process's environment.

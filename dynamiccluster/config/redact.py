@@ -34,3 +34,16 @@ def _hide(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_hide(item) for item in value]
     return _USER_INFO.sub(HIDDEN, value) if isinstance(value, str) else value
+
+
+def secret_values(value: Any) -> list[str]:
+    """Every secret that the settings hold, in the clear: to be hidden in logs."""
+    if isinstance(value, SecretStr):
+        return [value.get_secret_value()]
+    if isinstance(value, BaseModel):
+        return [secret for name in type(value).model_fields for secret in secret_values(getattr(value, name))]
+    if isinstance(value, dict):
+        return [secret for item in value.values() for secret in secret_values(item)]
+    if isinstance(value, list | tuple):
+        return [secret for item in value for secret in secret_values(item)]
+    return []

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from dynamiccluster.clouds.simulated import SimulatedCloud
-from dynamiccluster.embedded.demo import demo_site, demo_windows
+from dynamiccluster.embedded.demo import demo_site
 from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits, Window
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.embedded.workload import Habits, bursts, palette
@@ -242,11 +242,12 @@ def test_every_shape_of_the_palette_runs_on_its_own_resource() -> None:
     assert not queue.jobs
 
 
-def test_the_demo_site_has_one_resource_that_fails_for_a_while() -> None:
+def test_a_resource_of_the_demo_site_fails_for_a_while() -> None:
     clock = HandClock()
-    site = demo_site("demo", [RESOURCE], START, failing="small")
+    sold_out = Window(Mishap.SOLD_OUT, "small", 300.0, 1200.0)
+    black_hole = Window(Mishap.NEVER_JOINS, "small", 2400.0, 4800.0)
+    site = demo_site("demo", [RESOURCE], START, windows=[sold_out, black_hole])
     cloud, scheduler = SimulatedCloud(site, "t", clock, "demo"), SimulatedScheduler(site, clock, "demo")
-    sold_out, black_hole = demo_windows("small")
     clock.elapsed_s = sold_out.from_s
     with pytest.raises(CapacityError):
         cloud.launch("l1", RESOURCE, specs("a"))
