@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -21,7 +22,7 @@ SLOWEST_S = 60.0
 """A source that fails is asked less and less often, but at least so often (or at its own interval, if longer)."""
 
 NUDGE_GAP_S = 0.5
-"""Nudges that come faster than this are one."""
+"""The shortest time between the end of a poll and a nudged one: a storm of submissions is one nudge."""
 
 TIMEOUT_S = 120.0
 """No answer within this is a failed poll; adapters have shorter limits inside."""
@@ -61,11 +62,12 @@ class Poller(Generic[View]):
             pause_s = self._interval_s
             if self.status.failures:
                 pause_s = Pause(pause_s, max(SLOWEST_S, pause_s)).after(self.status.failures)
-            try:
+            polled_at = self._clock.monotonic()
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), pause_s)
-                await asyncio.sleep(NUDGE_GAP_S)
-            except TimeoutError:
-                pass
+                early_s = NUDGE_GAP_S - (self._clock.monotonic() - polled_at)
+                if early_s > 0:
+                    await asyncio.sleep(early_s)
             self._nudged.clear()
 
     async def once(self) -> None:
