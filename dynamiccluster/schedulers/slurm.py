@@ -63,11 +63,11 @@ def _new_token() -> str:
 class SlurmScheduler:
     """Implements ``schedulers/base``. Its user must be SlurmUser, root, or an administrator of Slurm's.
 
-    ``command_prefix`` stands before every command (``sudo -n -u slurm``). ``timeout_s``: of one command; ``scontrol delete`` was seen to
-    block for 8 s while Slurm talked to a dead node, and all of them for 9 s when slurmctld is down.
-    ``template_limit``: at most so many templates per shape. ``queue_feature_prefix``: with the name of a partition,
-    the feature that makes a node serve it. ``new_token`` makes the separator of columns, which must be unpredictable
-    to users.
+    ``command_prefix`` stands before every command (``sudo -n -u slurm``). ``timeout_s``: of one command;
+    ``scontrol delete`` was seen to block for 8 s while Slurm talked to a dead node, and all commands for 9 s when
+    slurmctld is down. ``template_limit``: at most so many templates per shape. ``queue_feature_prefix``: with the
+    name of a partition, the feature that makes a node serve it. ``new_token`` makes the separator of columns, which
+    must be unpredictable to users.
     """
 
     def __init__(
