@@ -1,0 +1,31 @@
+"""Writes the generated pages of docs/; with ``--check`` it only says which of them are out of date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dynamiccluster.config.reference import reference
+from dynamiccluster.decide.lifecycle import markdown
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = {"configuration.md": reference, "lifecycle.md": markdown}
+
+
+def main(check: bool) -> int:
+    old = [name for name, page in PAGES.items() if text(DOCS / name) != page()]
+    for name in old:
+        if not check:
+            (DOCS / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"docs/{name} {'is out of date: run scripts/docs' if check else 'written'}")
+    if not old:
+        print(f"{len(PAGES)} generated pages are up to date")
+    return 1 if old and check else 0
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

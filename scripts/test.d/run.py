@@ -1,0 +1,173 @@
+"""The stages of ``scripts/test``: one line and its time each, the output of what failed, a summary at the end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+CORES = len(os.sched_getaffinity(0))
+MINUTE_S = 60.0
+MOST_LINES = 400  # of a failed stage's output
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command. ``limit_s`` ends it: a stage that hangs fails, it does not hang the rest."""
+
+    name: str
+    command: list[str]
+    limit_s: float
+    slow: bool = False  # left out by --quick
+    shown: bool = False  # its last lines are shown even if it passes
+
+
+def tool(name: str) -> str:
+    return str(BIN / name)
+
+
+def stages() -> list[Stage]:
+    python = sys.executable
+    paths = [f"tests/{kind}" for kind in ("unit", "property", "contract", "house", "regress") if has_tests(kind)]
+    return [
+        Stage("lint", [tool("ruff"), "check", "."], 2 * MINUTE_S),
+        Stage("format", [tool("ruff"), "format", "--check", "."], 2 * MINUTE_S),
+        Stage("types", [tool("mypy"), "dynamiccluster"], 8 * MINUTE_S),
+        Stage("imports", [tool("lint-imports"), "--no-logo", "--no-cache"], 2 * MINUTE_S),
+        Stage("docs", [python, "scripts/docs.d/write.py", "--check"], MINUTE_S),
+        Stage(
+            "tests",
+            [python, "-m", "pytest", "-n", str(max(2, min(CORES, 8))), "-m", "not system", *paths],
+            12 * MINUTE_S,
+            shown=True,
+        ),
+        Stage("worlds", ["scripts/worlds", "50", "--jobs", str(CORES)], 15 * MINUTE_S, slow=True, shown=True),
+        Stage(
+            "systems",
+            [python, "-m", "pytest", "-m", "system", "-rs", "-p", "no:randomly", "--timeout=1500", "tests"],
+            40 * MINUTE_S,
+            shown=True,
+        ),
+    ]
+
+
+def has_tests(kind: str) -> bool:
+    return any((ROOT / "tests" / kind).glob("test_*.py"))
+
+
+@dataclass(frozen=True)
+class Result:
+    stage: Stage
+    code: int
+    took_s: float
+
+
+def run(stage: Stage, environment: dict[str, str]) -> Result:
+    """Run one stage in a process group of its own, so that all of it can be ended."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            stage.command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(stage.limit_s)
+        except subprocess.TimeoutExpired:
+            end(process)
+            output.seek(0, os.SEEK_END)
+            output.write(f"\nended: it took longer than {stage.limit_s / 60:.0f} minutes\n".encode())
+            code = 124
+        except KeyboardInterrupt:
+            end(process)
+            raise
+        took_s = time.monotonic() - began
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace").rstrip()
+    print(f"{'ok  ' if code == 0 else 'FAIL'} {stage.name:<9} {took_s:7.1f} s", flush=True)
+    if code:
+        print(f"--- {' '.join(stage.command)}\n{tail(text)}\n--- exit code {code}", flush=True)
+    elif stage.shown:
+        for line in closing(text):
+            print(f"       {line}", flush=True)
+    return Result(stage, code, took_s)
+
+
+def tail(text: str) -> str:
+    """The end of a long output."""
+    lines = text.splitlines()
+    left_out = len(lines) - MOST_LINES
+    return text if left_out <= 0 else "\n".join([f"... {left_out} lines left out ...", *lines[-MOST_LINES:]])
+
+
+def closing(text: str) -> list[str]:
+    """The last line, and before it every skipped test with its reason."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return [line for line in lines[:-1] if line.startswith("SKIPPED")] + lines[-1:]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the group to stop, then insist. Test beds take themselves down when they are interrupted."""
+    for number, patience_s in ((signal.SIGINT, 60.0), (signal.SIGKILL, 10.0)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(patience_s)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def choose(options: argparse.Namespace) -> list[Stage]:
+    known = stages()
+    if unknown := set(options.stages) - {stage.name for stage in known}:
+        raise SystemExit(f"no stage {', '.join(sorted(unknown))}: there are {' '.join(stage.name for stage in known)}")
+    if options.stages:
+        return [stage for stage in known if stage.name in options.stages]
+    return [stage for stage in known if not (options.quick and stage.slow)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/test", description="Run the tests.")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="only these")
+    parser.add_argument("--testbeds", action="store_true", help="install and test real systems, too")
+    parser.add_argument("--quick", action="store_true", help="without what takes minutes")
+    parser.add_argument("--list", action="store_true", help="show the stages and their commands")
+    options = parser.parse_args()
+    chosen = choose(options)
+    if options.list:
+        for stage in chosen:
+            print(f"{stage.name:<9} {' '.join(stage.command)}")
+        return 0
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
+    environment.pop("DYNAMICCLUSTER_TESTBEDS", None)
+    if options.testbeds:
+        environment["DYNAMICCLUSTER_TESTBEDS"] = "1"
+    began = time.monotonic()
+    results = [run(stage, environment) for stage in chosen]
+    failed = [result.stage.name for result in results if result.code]
+    took = f"{len(results)} stages in {(time.monotonic() - began) / 60:.1f} minutes"
+    print(f"{took}: {'FAILED ' + ', '.join(failed) if failed else 'all passed'}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
