@@ -19,6 +19,9 @@ from dynamiccluster.model.worker_node import NodeState, WorkerNode
 ENGINE = "engine"
 SCHEDULER = "scheduler"
 
+SOONEST_S = 0.5
+"""A decision is not asked for sooner: whatever rounds to nothing must not turn into a busy loop."""
+
 
 def cloud_source(tenancy: str) -> str:
     """The source name of a tenancy, as in clocks and source status."""
@@ -160,8 +163,12 @@ class Draft:
         self.open_actions[action.action_id] = action.kind
 
     def wake(self, at: float) -> None:
-        """Ask for another decision at that time at the latest."""
-        self.wakes.append(at)
+        """Ask for another decision at that time at the latest, though not sooner than in :data:`SOONEST_S`.
+
+        Only for what the engine's own clock decides: the clocks of sources move when their views arrive, and these
+        are decided upon anyway.
+        """
+        self.wakes.append(max(at, self.now + SOONEST_S))
 
     def miss(self, key: str, source: str, view_at: float) -> Miss:
         """Count one good view that missed something; the same view counts once."""
@@ -176,7 +183,6 @@ class Draft:
     # -- ending --------------------------------------------------------------------------------------
 
     def to_plan(self, sentence: str) -> Plan:
-        future = [at for at in self.wakes if at > self.now]
         return Plan(
             memory=replace(
                 self.memory,
@@ -200,7 +206,7 @@ class Draft:
             replies=tuple(self.replies),
             proposals=tuple(self.proposals),
             demand=self.demand,
-            wake_at=min(future) if future else None,
+            wake_at=min(self.wakes, default=None),
             sentence=sentence,
         )
 

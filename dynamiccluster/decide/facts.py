@@ -12,6 +12,7 @@ from dynamiccluster.decide import breaker
 from dynamiccluster.decide.draft import SCHEDULER, Draft, cloud_source
 from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.lifecycle import NodeEvent, age_s, apply
+from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, HostState
@@ -22,6 +23,7 @@ from dynamiccluster.model.worker_node import COMING, WORKING, NodeState, WorkerN
 
 _HOST_SPEAKS = frozenset(
     {
+        NodeState.CONFIGURING,
         NodeState.JOINING,
         NodeState.IDLE,
         NodeState.BUSY,
@@ -144,16 +146,15 @@ def _instance_missed(draft: Draft, node: WorkerNode, view: CloudView, hosts: Hos
 
 def _host_denies(node: WorkerNode, hosts: Hosts) -> bool:
     """Whether the scheduler calls the host up: then the cloud's list alone is not believed."""
-    host = hosts.by_name.get(node.host_name)
     in_use = node.state in WORKING or node.state in (NodeState.HOLDING, NodeState.HELD)
-    return in_use and host is not None and host.state is HostState.UP
+    return in_use and _is_up(node, hosts)
 
 
 def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str) -> None:
     before = node.state
     after = apply(draft, node.node_id, word, why)
     if after.state is NodeState.FAILED and before is not NodeState.FAILED:
-        draft.put(replace(after, dead=word is not NodeEvent.SEEN_ERROR or before in COMING))
+        draft.put(replace(after, dead=word is not NodeEvent.SEEN_ERROR))  # in error it may still be running
         if before in COMING:
             breaker.failed(draft, node.resource, why)
 
@@ -165,6 +166,10 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     if node.state not in _HOST_SPEAKS or hosts.started_at <= node.acted_at or node.dead:
         return
     host = hosts.by_name.get(node.host_name)
+    if node.state is NodeState.CONFIGURING:
+        if host is not None:
+            _added_after_all(draft, node)
+        return
     if host is None:
         _host_missed(draft, node, hosts)
         return
@@ -188,6 +193,12 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     node = apply(draft, node.node_id, event, why)
     if was is NodeState.JOINING and node.state is not NodeState.JOINING:
         _joined(draft, node, host)
+
+
+def _added_after_all(draft: Draft, node: WorkerNode) -> None:
+    """The scheduler lists a host whose adding was never acknowledged: the step is done."""
+    if node.todo[:1] == (ActionKind.HOST_ADD,) and node.attempts and not node.action_id:
+        draft.put(replace(node, todo=node.todo[1:], attempts=0, retry_obs=0.0))
 
 
 def _usable_event(draft: Draft, node: WorkerNode, host: Host, busy: bool) -> tuple[NodeEvent | None, str]:
@@ -280,11 +291,11 @@ def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     limit_s = deadline_s(draft, node, hosts)
     if limit_s is None:
         return
-    left_s = limit_s - age_s(draft, node)
-    if left_s > 0:
-        draft.wake(draft.now + left_s)
+    if age_s(draft, node) < limit_s:
         return
     match node.state:
+        case NodeState.CONFIGURING | NodeState.JOINING if _is_up(node, hosts):
+            return  # it is about to join
         case NodeState.STARTING | NodeState.CONFIGURING | NodeState.JOINING:
             why = f"not usable in time ({node.state} for {age_s(draft, node):.0f} observed seconds)"
             apply(draft, node.node_id, NodeEvent.DEADLINE, why)
@@ -297,6 +308,11 @@ def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
         case _:
             why = f"still there {age_s(draft, node):.0f} observed seconds after terminate: asked again"
             apply(draft, node.node_id, NodeEvent.DEADLINE, why)
+
+
+def _is_up(node: WorkerNode, hosts: Hosts) -> bool:
+    host = hosts.by_name.get(node.host_name)
+    return host is not None and host.state is HostState.UP
 
 
 def deadline_s(draft: Draft, node: WorkerNode, hosts: Hosts) -> float | None:

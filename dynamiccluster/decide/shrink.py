@@ -86,8 +86,6 @@ def _black_holes(draft: Draft, need: Need) -> None:
             why = f"never got a job in {limit_s:.0f} s although jobs that fit it wait"
             apply(draft, node.node_id, NodeEvent.USELESS, why)
             breaker.failed(draft, node.resource, why)
-        else:
-            draft.wake(draft.now + limit_s - (clock - node.starved_obs))
 
 
 def _drain(draft: Draft) -> None:
@@ -125,10 +123,7 @@ def _idle(draft: Draft, need: Need) -> None:
         if node.node_id in need.wanted or _nominated(draft, node, clock):
             continue
         resource = draft.resource(node.resource)
-        left_s = _idle_left_s(node, host, resource, clock)
-        if left_s > 0:
-            draft.wake(draft.now + left_s)
-        else:
+        if _idle_left_s(node, host, resource, clock) <= 0:
             ready.setdefault(node.resource, []).append((node.idle_since_obs, node))
     for name, idle in ready.items():
         idle.sort(key=lambda entry: (entry[0], entry[1].node_id))
@@ -141,8 +136,6 @@ def _nominated(draft: Draft, node: WorkerNode, clock: float) -> bool:
     if nomination is None:
         return False
     if nomination.until_obs == 0.0 or clock < nomination.until_obs:
-        if nomination.until_obs:
-            draft.wake(draft.now + nomination.until_obs - clock)
         return True
     del draft.nominations[node.node_id]
     return False

@@ -89,7 +89,8 @@ class Poller(Generic[View]):
         unexpected = classify(error) is ErrorClass.BUG
         failures = self.status.failures + 1
         text = str(error) or type(error).__name__
-        log.warning("%s: poll failed, %d in a row: %s", self.status.source, failures, text, exc_info=unexpected)
+        trace = error if unexpected else None
+        log.warning("%s: poll failed, %d in a row: %s", self.status.source, failures, text, exc_info=trace)
         now = self._clock.now()
         if failures == 1:
             self._on_note(Event(now, EventKind.SOURCE, f"{self.status.source} does not answer: {text}"))
