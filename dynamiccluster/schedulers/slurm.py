@@ -27,7 +27,7 @@ from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_address, require_host_name
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.model.host import Host, HostState
-from dynamiccluster.model.job import Job, Wait
+from dynamiccluster.model.job import Job
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.slurm_calls import SlurmCalls
@@ -41,7 +41,7 @@ from dynamiccluster.schedulers.slurm_nodes_parse import (
     parse_nodes,
     parse_partitions,
 )
-from dynamiccluster.schedulers.slurm_reasons import REQUEUE_REASON, STUCK_REASON
+from dynamiccluster.schedulers.slurm_reasons import STUCK_REASON
 from dynamiccluster.schedulers.slurm_shape_parse import kinds_of
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,8 @@ class SlurmScheduler:
         token = self._new_token()
         text = self._calls.ask_jobs("-h", "-a", "--noconvert", "-O", output_format(token))
         try:
-            queue = parse_jobs(text, token, kinds_of(nodes.hosts), config.memory_counts, partitions.max_nodes)
+            kinds, now = kinds_of(nodes.hosts), self._clock.now()
+            queue = parse_jobs(text, token, kinds, config.memory_counts, partitions.max_nodes, now)
         except ValueError as error:
             raise TransientError(f"squeue: {error}") from error
         jobs = queue.jobs
@@ -217,14 +218,16 @@ class SlurmScheduler:
     def unstick(self, job_ids: Sequence[str]) -> None:
         for batch in _batches(job_ids):
             try:
-                text = self._calls.ask_jobs("-h", "-a", "-j", ",".join(batch), "-O", "JobArrayID:|,Reason:|")
+                text = self._calls.ask_jobs(
+                    "-h", "-a", "-t", "PENDING", "-j", ",".join(batch), "-O", "JobArrayID:|,Reason:|"
+                )
             except NotFoundError:
                 continue
-            reasons = [line.split("|") for line in text.splitlines()]
-            held = [_plain_id(words[0]) for words in reasons if len(words) > 1 and words[1] == STUCK_REASON]
-            late = [_plain_id(words[0]) for words in reasons if len(words) > 1 and words[1] == REQUEUE_REASON]
-            if held:
-                self._calls.tell_about_jobs(("release", ""), held, _GONE)
+            waiting = [line.split("|") for line in text.splitlines() if "|" in line]
+            given_up = [_plain_id(shown) for shown, reason, *_ in waiting if reason == STUCK_REASON]
+            late = [_plain_id(shown) for shown, reason, *_ in waiting if reason != STUCK_REASON]
+            if given_up:
+                self._calls.tell_about_jobs(("release", ""), given_up, _GONE)
             if late:
                 self._calls.tell_about_jobs(("update", "starttime=now", "jobid="), late, _GONE)
 
@@ -279,16 +282,15 @@ class SlurmScheduler:
                 raise
 
     def _mark_requeued(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
-        """Show as stuck the jobs that wait for nothing but the two minutes after our own requeue."""
+        """Show as stuck the jobs that wait for the two minutes after our own requeue to pass."""
         if not self._requeued:
             return jobs
+        now = self._clock.now()
         listed = {_base_id(job.job_id) for job in jobs}
         self._requeued = {job_id for job_id in self._requeued if _base_id(job_id) in listed}
         ours = self._requeued | {_base_id(job_id) for job_id in self._requeued}  # squeue may show tasks in one record
         return tuple(
-            replace(job, stuck=True, wait=Wait.NOT_YET)
-            if job.reason == REQUEUE_REASON and job.job_id.partition("+")[0] in ours
-            else job
+            replace(job, stuck=True) if job.eligible_at > now and job.job_id.partition("+")[0] in ours else job
             for job in jobs
         )
 

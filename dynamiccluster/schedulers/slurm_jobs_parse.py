@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
-from dynamiccluster.schedulers.slurm_reasons import STATES, STUCK_REASON, limit_group, wait_of
+from dynamiccluster.schedulers.slurm_reasons import BEGIN_REASON, STATES, STUCK_REASON, limit_group, wait_of
 from dynamiccluster.schedulers.slurm_shape_parse import SHAPE_FIELDS, Kind, host_names, parse_shape, plain
 
 _STATUS_FIELDS = ("State", "Reason", "Requeue", "Licenses", "Dependency", "Reservation", "QOS", "UserName")
@@ -70,15 +70,17 @@ def parse_jobs(
     kinds: Iterable[Kind] = (),
     memory_counts: bool = True,
     max_nodes: Mapping[str, int] | None = None,
+    now: float = 0.0,
 ) -> Queue:
     """The jobs in ``text``, and a sentence for each record that could not be read.
 
     ``kinds`` and ``memory_counts``: see :func:`~dynamiccluster.schedulers.slurm_shape_parse.parse_shape`.
     ``max_nodes``: ``MaxNodes`` of the partitions that have one. Times are epoch seconds (``SLURM_TIME_FORMAT=%s``).
+    ``now``: when the text was asked for.
 
     :raises ValueError: the text was cut off, or none of its records can be read.
     """
-    reader = _Reader(tuple(kinds), memory_counts, max_nodes or {})
+    reader = _Reader(tuple(kinds), memory_counts, max_nodes or {}, now)
     reader.read(_records(text, token))
     if reader.dropped and not reader.jobs:
         raise ValueError(f"none of {len(reader.dropped)} jobs can be read: {reader.dropped[0]}")
@@ -102,10 +104,11 @@ def _records(text: str, token: str) -> Iterable[Sequence[str]]:
 class _Reader:
     """Reads records one after the other; caches what many have in common."""
 
-    def __init__(self, kinds: Sequence[Kind], memory_counts: bool, max_nodes: Mapping[str, int]) -> None:
+    def __init__(self, kinds: Sequence[Kind], memory_counts: bool, max_nodes: Mapping[str, int], now: float) -> None:
         self._kinds = kinds
         self._memory_counts = memory_counts
         self._max_nodes = max_nodes
+        self._now = now
         self._shapes: dict[str, Shape] = {}
         self._same_shapes: dict[Shape, Shape] = {}
         self._statuses: dict[str, _Status] = {}
@@ -117,8 +120,8 @@ class _Reader:
 
     def read(self, records: Iterable[Sequence[str]]) -> None:
         shapes, statuses, places = self._shapes, self._statuses, self._places
-        jobs, status_of = self.jobs, self._status_of
-        pending, no, not_yet = JobState.PENDING, Wait.NO, Wait.NOT_YET
+        jobs, status_of, now = self.jobs, self._status_of, self._now
+        pending, helps, not_yet, no = JobState.PENDING, Wait.HELPS, Wait.NOT_YET, Wait.NO
         nowhere: tuple[str, ...] = ()
         for record in records:
             try:
@@ -127,10 +130,13 @@ class _Reader:
                 place = places.get(place_text) or self._place(place_text)
                 shape = shapes.get(shape_text) or self._shape(shape_text)
                 shown = shown[1:] if shown[0] == "\n" else shown
+                reason = status.shown_reason
                 if status.state is pending:
                     wait = status.wait
                     if wait is not no and (shape.hosts or priority == "0" or status.node_limit):
                         wait = self._finally(status, shape, priority)
+                    if wait is helps and place.eligible_at > now > 0:
+                        wait, reason = not_yet, BEGIN_REASON  # the reason is that of the moment of submission
                     eligible_at, started_at, hosts = place.eligible_at if wait is not_yet else 0.0, 0.0, nowhere
                 else:
                     wait, eligible_at, started_at, hosts = no, 0.0, place.started_at, place.hosts
@@ -143,7 +149,7 @@ class _Reader:
                     float(priority),
                     float(submitted) if submitted != "N/A" else 0.0,
                     wait,
-                    status.shown_reason,
+                    reason,
                     1,
                     0,
                     0,

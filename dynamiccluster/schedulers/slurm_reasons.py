@@ -43,8 +43,11 @@ HELD_STATES = frozenset({"REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIA
 STUCK_REASON = "BadConstraints"
 """No node of the shape existed for a moment: Slurm has set the priority to 0 and waits for ``scontrol release``."""
 
-REQUEUE_REASON = "BeginTime"
-"""What a requeued job shows for two minutes (begin time = requeue time + 121 s)."""
+BEGIN_REASON = "BeginTime"
+"""It may not start yet: the user said so, or it was requeued (begin time = requeue time + 121 s).
+
+A job just submitted with ``--begin`` shows what stood in its way at that moment instead (seen).
+"""
 
 _WAITS = {
     "None": Wait.NOT_YET,  # seen: submitted a moment ago, not judged yet
@@ -54,7 +57,7 @@ _WAITS = {
     "PartitionNodeLimit": Wait.HELPS,  # seen: more nodes than there are; beyond MaxNodes see the job parser
     "NodeDown": Wait.HELPS,
     STUCK_REASON: Wait.HELPS,  # seen
-    "BeginTime": Wait.NOT_YET,  # seen
+    BEGIN_REASON: Wait.NOT_YET,  # seen
     "JobArrayTaskLimit": Wait.NOT_YET,  # seen
     "Cleaning": Wait.NOT_YET,
     "Prolog": Wait.NOT_YET,

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from dynamiccluster.schedulers.slurm import SlurmScheduler
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "testbeds" / "slurm"
 SWITCH = "DYNAMICCLUSTER_TESTBEDS"
+_ENDED = re.compile(r"^JobId=(\d+) .*?\bJobState=([A-Z_]+) ", re.MULTILINE | re.DOTALL)
 _UP_TIMEOUT_S = 300.0
 _DOWN_TIMEOUT_S = 60.0
 _COMMAND_TIMEOUT_S = 30.0
@@ -93,9 +95,8 @@ class SlurmBed:
     def completed(self) -> dict[str, str]:
         """Final states of ended jobs by id, as Slurm wrote them down."""
         path = self.prefix / "log" / "jobcomp.log"
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        words = [dict(word.partition("=")[::2] for word in line.split()) for line in lines]
-        return {word["JobId"]: word["JobState"] for word in words if "JobId" in word and "JobState" in word}
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return dict(_ENDED.findall(text))
 
     def run(self, program: str, *arguments: str) -> str:
         """The output of one of Slurm's programs.

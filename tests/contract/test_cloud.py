@@ -1,0 +1,208 @@
+"""The contract of ``clouds/base`` for every adapter. Each brings a harness: machines of its kind, and time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.local import LocalCloud
+from dynamiccluster.clouds.simulated import SimulatedCloud
+from dynamiccluster.embedded.machines import Kind, TenancyLimits
+from dynamiccluster.embedded.site import Site
+from dynamiccluster.errors import QuotaError
+from dynamiccluster.kit.clock import SystemClock
+from dynamiccluster.kit.runner import SubprocessRunner
+from dynamiccluster.model.action import NodeSpec
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.instance import Instance, InstanceState
+from dynamiccluster.model.resource import Resource
+from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
+
+RESOURCE = Resource("small", "any", "t", Capacity(2, 2000), max_nodes=5, offering="zone-1", features=frozenset({"x"}))
+MOST = 4
+SERIALS = itertools.count()
+
+
+class Harness(Protocol):
+    """Two installations in one tenancy that has room for :data:`MOST` machines."""
+
+    cloud: Cloud
+    other: Cloud
+
+    def wait(self, seconds: float) -> None: ...
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+
+    def now(self) -> float:
+        return 1_800_000_000.0 + self.elapsed_s
+
+    def monotonic(self) -> float:
+        return self.elapsed_s
+
+
+class SimulatedHarness:
+    def __init__(self, idempotent: bool) -> None:
+        self.clock = HandClock()
+        site = Site(1, self.clock.now())
+        site.add_tenancy("t", {"small": Kind()}, TenancyLimits(max_instances=MOST))
+        self.cloud: Cloud = SimulatedCloud(site, "t", self.clock, "ours", idempotent=idempotent, tags_nodes=idempotent)
+        self.other: Cloud = SimulatedCloud(site, "t", self.clock, "theirs")
+
+    def wait(self, seconds: float) -> None:
+        self.clock.elapsed_s += seconds * 20
+
+
+class LocalHarness:
+    """Processes without networks of their own: needs no root."""
+
+    def __init__(self, directory: Path) -> None:
+        def cloud(cluster_id: str) -> Cloud:
+            return LocalCloud(
+                SubprocessRunner(),
+                SystemClock(),
+                cluster_id,
+                "t",
+                state_dir=str(directory),
+                worker_command=["/bin/sh", "-c", "echo this is {name} with {cores} cores; exec sleep 600"],
+                max_instances=MOST,
+            )
+
+        self.cloud = cloud("ours")
+        self.other = cloud("theirs")
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def clear(self) -> None:
+        for cloud in (self.cloud, self.other):
+            cloud.terminate([instance.instance_id for instance in cloud.list_instances().instances])
+
+
+class BedHarness(LocalHarness):
+    """Workers of a real Slurm, each in a network namespace of its own."""
+
+    def __init__(self, bed: SlurmBed) -> None:
+        state = f"instances-{next(SERIALS)}"
+        self.cloud = bed.cloud("ours", max_instances=MOST, state=state)
+        self.other = bed.cloud("theirs", max_instances=MOST, state=state)
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[SlurmBed]:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with slurm_bed("10.77.2.0/24") as running:
+        yield running
+
+
+@pytest.fixture(
+    params=["simulated", "simulated, launches not repeatable", "local", pytest.param("bed", marks=pytest.mark.system)]
+)
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
+    if request.param.startswith("simulated"):
+        yield SimulatedHarness(idempotent=request.param == "simulated")
+        return
+    local = LocalHarness(tmp_path) if request.param == "local" else BedHarness(request.getfixturevalue("bed"))
+    yield local
+    local.clear()
+
+
+def specs(*names: str) -> list[NodeSpec]:
+    return [NodeSpec(f"id-{name}", name) for name in names]
+
+
+def until(harness: Harness, cloud: Cloud, holds: Callable[[tuple[Instance, ...]], bool]) -> tuple[Instance, ...]:
+    for _ in range(100):
+        instances = cloud.list_instances().instances
+        if holds(instances):
+            return instances
+        harness.wait(0.1)
+    raise AssertionError(cloud.list_instances())
+
+
+def all_in(state: InstanceState) -> Callable[[tuple[Instance, ...]], bool]:
+    return lambda instances: all(instance.state is state for instance in instances)
+
+
+def test_an_empty_tenancy(harness: Harness) -> None:
+    view = harness.cloud.list_instances()
+    assert view.tenancy == harness.cloud.tenancy
+    assert not view.instances
+    assert view.strangers == 0
+    assert (view.quota.max_instances, view.quota.used_instances) == (MOST, 0)
+    assert view.started_at <= view.completed_at
+
+
+def test_launched_machines_carry_what_they_are_found_by(harness: Harness) -> None:
+    launched = harness.cloud.launch("launch-1", RESOURCE, specs("small-a", "small-b"))
+    assert len({machine.instance_id for machine in launched}) == 2
+    instances = until(harness, harness.cloud, all_in(InstanceState.ACTIVE))
+    assert {instance.instance_id for instance in instances} == {machine.instance_id for machine in launched}
+    assert {instance.launch_id for instance in instances} == {"launch-1"}
+    assert {instance.resource for instance in instances} == {"small"}
+    assert {instance.node_id for instance in instances} in ({""}, {"id-small-a", "id-small-b"})
+    assert {instance.host_name for instance in instances} == {"small-a", "small-b"}
+    assert all(instance.created_at > 0 for instance in instances)
+    assert harness.cloud.list_instances().quota.used_instances == 2
+
+
+def test_a_launch_may_be_repeated_where_the_adapter_says_so(harness: Harness) -> None:
+    first = harness.cloud.launch("launch-1", RESOURCE, specs("small-a", "small-b"))
+    again = harness.cloud.launch("launch-1", RESOURCE, specs("small-a", "small-b"))
+    same = {machine.instance_id for machine in again} == {machine.instance_id for machine in first}
+    assert same is harness.cloud.idempotent
+    assert len(harness.cloud.list_instances().instances) == (2 if harness.cloud.idempotent else 4)
+
+
+def test_terminated_machines_go_and_nobody_minds_a_second_time(harness: Harness) -> None:
+    keeps, goes = harness.cloud.launch("launch-1", RESOURCE, specs("small-a", "small-b"))
+    until(harness, harness.cloud, all_in(InstanceState.ACTIVE))
+    harness.cloud.terminate([goes.instance_id, "no-such-machine"])
+    harness.cloud.terminate([goes.instance_id])
+
+    def left(instances: tuple[Instance, ...]) -> bool:
+        return {instance.instance_id for instance in instances if instance.state is not InstanceState.GONE} == {
+            keeps.instance_id
+        }
+
+    until(harness, harness.cloud, left)
+    assert harness.cloud.list_instances().quota.used_instances == 1
+
+
+def test_machines_of_others_are_counted_and_left_alone(harness: Harness) -> None:
+    (theirs,) = harness.other.launch("launch-1", RESOURCE, specs("theirs-a"))
+    view = harness.cloud.list_instances()
+    assert not view.instances
+    assert view.strangers == 1
+    assert view.quota.used_instances == 1
+    harness.cloud.terminate([theirs.instance_id])
+    assert harness.cloud.console_tail(theirs.instance_id) == ""
+    until(harness, harness.other, lambda instances: bool(instances) and all_in(InstanceState.ACTIVE)(instances))
+
+
+def test_the_quota_counts_everybody_and_gives_what_is_left(harness: Harness) -> None:
+    harness.other.launch("launch-1", RESOURCE, specs("theirs-a", "theirs-b"))
+    launched = harness.cloud.launch("launch-2", RESOURCE, specs("small-a", "small-b", "small-c"))
+    assert len(launched) == MOST - 2
+    with pytest.raises(QuotaError):
+        harness.cloud.launch("launch-3", RESOURCE, specs("small-d"))
+    assert len(harness.cloud.list_instances().instances) == MOST - 2
+
+
+def test_the_console_of_a_running_machine_says_something(harness: Harness) -> None:
+    (machine,) = harness.cloud.launch("launch-1", RESOURCE, specs("small-a"))
+    until(harness, harness.cloud, all_in(InstanceState.ACTIVE))
+    harness.wait(0.5)
+    assert "small-a" in harness.cloud.console_tail(machine.instance_id)
+    assert harness.cloud.console_tail("no-such-machine") == ""
+    assert harness.cloud.console_tail("../../etc/passwd") == ""
