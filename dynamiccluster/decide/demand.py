@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +35,8 @@ class Group:
     head_priority: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A run of one group's jobs that is served together."""
+class Segment(NamedTuple):
+    """A run of one group's jobs that is served together. A tuple, because there are many."""
 
     group: int  # index into the groups
     tasks: int
@@ -54,6 +54,8 @@ class Queue:
 
 
 _PRIORITY = attrgetter("priority")
+_TASKS = attrgetter("tasks")
+_THROTTLE = attrgetter("throttle")
 
 
 def sort_out(view: SchedulerView | None, policy: Policy) -> Queue:
@@ -100,7 +102,8 @@ def _merged(by_identity: dict[int, list[Job]]) -> list[Group]:
 
 
 def _fill(group: Group, queue: Queue) -> None:
-    if any(job.tasks != 1 or job.throttle for job in group.jobs):
+    tasks = list(map(_TASKS, group.jobs))
+    if tasks.count(1) != len(tasks) or any(map(_THROTTLE, group.jobs)):
         throttled = [job for job in group.jobs if job.startable_tasks <= 0]
         if throttled:
             queue.not_yet.extend(job.job_id for job in throttled)

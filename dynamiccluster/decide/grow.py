@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dynamiccluster.decide import match
 from dynamiccluster.decide.demand import Group, Queue, by_priority, whole
 from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
+from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
 from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import Ledger, open_ledger
 from dynamiccluster.decide.orphans import new_node_id, request
-from dynamiccluster.decide.pack import Eligibility, Offer, Packer, Packing
-from dynamiccluster.decide.rows import Rows, Stage
-from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.decide.pack import Packer, Packing
+from dynamiccluster.decide.rows import Row, Rows, Stage
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.launch import Launch, LaunchState
@@ -39,18 +39,18 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     rows, eligibility = _rows(draft, draft.hosts, offers)
     ledger = open_ledger(draft)
     before = ledger.copy()
-    packing = Packer(queue.groups, rows.copy(), ledger, offers, eligibility).run(whole(queue.groups))
+    packer = Packer(queue.groups, rows.copy(), ledger, eligibility)
+    packing = packer.run(whole(queue.groups), until_limited=True)
     if packing.limited:
         ledger = before
-        segments = by_priority(queue.groups)
-        packing = Packer(queue.groups, rows.copy(), ledger, offers, eligibility).run(segments)
+        packing = Packer(queue.groups, rows, ledger, eligibility).run(by_priority(queue.groups))
     if act:
         _recall(draft, packing)
         _launch_for_jobs(draft, queue, packing)
         _launch_for_minimum(draft, ledger)
         if draft.policy.limits.launches_per_minute > 0:
             draft.memory = replace(draft.memory, rate_tokens=ledger.tokens, rate_as_of_obs=draft.obs(ENGINE))
-    draft.demand = _demand(draft, queue, packing, eligibility, offers, act=act)
+    draft.demand = _demand(draft, queue, packing, eligibility, act=act)
     return Need(packing, queue.groups, packing.wanted)
 
 
@@ -58,35 +58,40 @@ def _offers(draft: Draft) -> list[Offer]:
     """Every configured resource, overrides applied; the class numbers follow in ``_rows``."""
     learned = draft.memory.learned
     return [
-        Offer(draft.resource(name), learned.get(name, known.capacity), kind)
-        for kind, (name, known) in enumerate(draft.policy.resources.items())
+        Offer(draft.resource(name), learned.get(name, known.capacity), row_class)
+        for row_class, (name, known) in enumerate(draft.policy.resources.items())
     ]
 
 
 def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligibility]:
     """Free capacity of all nodes and hosts. The first row classes are the offers', then one per kind of host."""
     takes: list[tuple[Host | None, Resource | None]] = [(None, offer.resource) for offer in offers]
-    kind_of_offer = {offer.resource.name: offer for offer in offers}
-    kinds: dict[object, int] = {}
-    columns: list[tuple[str, int, Stage, Capacity, bool]] = []
+    by_resource = {offer.resource.name: offer for offer in offers}
+    classes: dict[object, int] = {}
+    found: list[Row] = []
 
     def add_host(name: str, host: Host, resource: Resource | None, stage: Stage) -> None:
         key = (host.features, host.queues, host.gpu_type, resource.name if resource else "")
-        kind = kinds.get(key)
-        if kind is None:
-            kind = kinds[key] = len(takes)
+        row_class = classes.get(key)
+        if row_class is None:
+            row_class = classes[key] = len(takes)
             takes.append((host, resource))
-        unused = not host.used.cores and host.name not in hosts.occupied
-        columns.append((name, kind, stage, host.total - host.used, unused))
+        total, used = host.total, host.used
+        cores, memory_mib, gpus = total.cores - used.cores, total.memory_mib - used.memory_mib, total.gpus - used.gpus
+        whole = not used.cores and host.name not in hosts.occupied
+        found.append(Row(name, row_class, stage, cores, memory_mib, gpus, whole))
 
     ours = set()
     for node in draft.nodes.values():
         ours.add(node.host_name)
         host = hosts.by_name.get(node.host_name)
         if node.state in COMING:
-            offer = kind_of_offer.get(node.resource)
+            offer = by_resource.get(node.resource)
             if offer:
-                columns.append((node.node_id, offer.kind, Stage.COMING, offer.capacity, True))
+                has = offer.capacity
+                found.append(
+                    Row(node.node_id, offer.row_class, Stage.COMING, has.cores, has.memory_mib, has.gpus, True)
+                )
         elif host is None or host.state is not HostState.UP:
             continue
         elif node.state in WORKING:
@@ -97,8 +102,8 @@ def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligib
     for name, host in hosts.by_name.items():
         if name not in ours and host.state is HostState.UP and host.hold is None:
             add_host(name, host, None, Stage.FREE)
-    rows = Rows(len(takes))
-    rows.load(columns)
+    rows = Rows()
+    rows.load(found)
     return rows, Eligibility(takes, offers)
 
 
@@ -129,7 +134,8 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
     for node in draft.nodes.values():
         if node.state in COMING or node.state in WORKING or node.hold_why in (HoldWhy.OPERATOR, HoldWhy.VACATE):
             healthy[node.resource] = healthy.get(node.resource, 0) + 1
-    for name in draft.policy.resources:
+    # in a fixed order: where the limits do not allow all minima, that of the file must not decide
+    for name, _ in sorted(draft.policy.resources.items(), key=lambda item: (item[1].priority, item[0])):
         resource = draft.resource(name)
         lacking = resource.min_nodes - healthy.get(name, 0)
         if lacking > 0:
@@ -201,18 +207,23 @@ def _new_node(
 # -- the report --------------------------------------------------------------------------------------
 
 
-def _demand(
-    draft: Draft, queue: Queue, packing: Packing, eligibility: Eligibility, offers: list[Offer], *, act: bool
-) -> Demand:
+def _demand(draft: Draft, queue: Queue, packing: Packing, eligibility: Eligibility, *, act: bool) -> Demand:
     reports = []
     unplaced = 0
-    hosts = draft.hosts
-    largest = _largest(hosts.by_name.values())
+    never = _Never(draft)
+    merged: dict[tuple[int, int], Mapping[str, Refusal]] = {}  # most groups of a lot share their refusals
     for group, outcome in zip(queue.groups, packing.outcomes, strict=True):
-        unplaced += outcome.unplaced
-        never = bool(outcome.unplaced) and _never(draft, group, offers, largest, hosts)
-        refusals = eligibility.misfits(group.shape) | outcome.refusals if outcome.unplaced else {}
-        if not act and outcome.on_new and not outcome.unplaced:
+        refusals: Mapping[str, Refusal] = {}
+        impossible = False
+        if outcome.unplaced:
+            unplaced += outcome.unplaced
+            lot = eligibility.lot(group.shape)
+            impossible = never.runs(group, lot)
+            key = (lot.number, id(outcome.refusals))
+            if key not in merged:
+                merged[key] = {**lot.misfits, **outcome.refusals}
+            refusals = merged[key]
+        elif not act and outcome.on_new:
             refusals = dict.fromkeys(outcome.new_nodes, Refusal.AUTO_OFF)
         reports.append(
             ShapeReport(
@@ -225,7 +236,7 @@ def _demand(
                 unplaced=outcome.unplaced,
                 new_nodes=outcome.new_nodes,
                 refusals=refusals,
-                never=never,
+                never=impossible,
             )
         )
     return Demand(
@@ -237,29 +248,24 @@ def _demand(
     )
 
 
-def _largest(hosts: Iterable[Host]) -> Capacity:
-    """The largest amounts of any host, for a quick "cannot fit on what is there either"."""
-    cores = memory_mib = gpus = 0
-    for host in hosts:
-        cores = max(cores, host.total.cores)
-        memory_mib = max(memory_mib, host.total.memory_mib)
-        gpus = max(gpus, host.total.gpus)
-    return Capacity(cores, memory_mib, gpus)
+class _Never:
+    """Whether no resource at its configured size, and no host that exists, could ever take a job."""
 
+    def __init__(self, draft: Draft) -> None:
+        self._resources = draft.policy.resources
+        # hosts are asked by kind: ten thousand of them are of a few dozen kinds
+        self._hosts = {
+            (host.features, host.queues, host.gpu_type, host.total): host for host in draft.hosts.by_name.values()
+        }
 
-def _never(draft: Draft, group: Group, offers: list[Offer], largest: Capacity, hosts: Hosts) -> bool:
-    """Whether no resource at its configured size, and no host that exists, could ever take the job."""
-    shape = group.shape
-    for offer in offers:
-        known = draft.policy.resources[offer.resource.name]
-        if match.misfit(shape, known) is None and match.too_small(shape, offer.capacity) is None:
-            if match.nodes_needed(shape, offer.capacity, 1) <= known.max_nodes:
-                return False
-            if shape.chunks > 1:
-                return False  # several resources together may hold it
-    if match.too_small(shape, largest):
-        return True
-    return not any(
-        match.host_takes(shape, host, None) and match.too_small(shape, host.total) is None
-        for host in hosts.by_name.values()
-    )
+    def runs(self, group: Group, lot: Lot) -> bool:
+        shape = group.shape
+        for tie in lot.ties:
+            for offer in tie:
+                # several resources together may hold a gang that is too large for one
+                if shape.chunks > 1 or self._resources[offer.resource.name].max_nodes > 0:
+                    return False
+        return not any(
+            match.too_small(shape, host.total) is None and match.host_takes(shape, host, None)
+            for host in self._hosts.values()
+        )

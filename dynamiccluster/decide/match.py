@@ -8,6 +8,7 @@ reserved for the job come first, then lower priority numbers, then fewer worker 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
@@ -114,6 +115,12 @@ def nodes_needed(shape: Shape, capacity: Capacity, jobs: int) -> int:
         return jobs * per_job
     total = -(-jobs * shape.chunks // per_node)
     return max(total, shape.chunks) if shape.distinct else total
+
+
+def in_one_piece(shape: Shape) -> Shape:
+    """The same job as one piece on one host, which it then pays for once."""
+    whole = shape.chunk * shape.chunks + Capacity(memory_mib=shape.memory_per_host_mib)
+    return replace(shape, chunk=whole, chunks=1, memory_per_host_mib=0)
 
 
 def _reservation_refuses(shape: Shape, reservation: Reservation) -> Refusal | None:

@@ -1,0 +1,121 @@
+"""Eligibility: which row classes and which resources may take a shape, worked out once per kind of shape.
+
+Thousands of shapes differ in little that matters here. What a shape asks of the *kind* of a node (queue, account,
+features, GPU type) and how its size *compares* with the sizes on offer put it into a lot; shapes of one lot have
+the same candidates and the same misfits.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynamiccluster.decide import match
+from dynamiccluster.decide.rows import Bools
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.host import Host
+from dynamiccluster.model.job import Shape
+from dynamiccluster.model.plan import Refusal
+from dynamiccluster.model.resource import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A resource as the packer sees it."""
+
+    resource: Resource
+    capacity: Capacity  # what its nodes really have
+    row_class: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Shapes that ask for the same kind of node, size apart."""
+
+    number: int
+    takes: Bools  # by row class
+    ties: list[list[Offer]]  # in matching order; those equal but for node count and price stand together
+    misfits: Mapping[str, Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Shapes of one kind whose size compares in the same way with every size on offer."""
+
+    number: int
+    kind: Kind
+    ties: list[list[Offer]]  # offers that hold a piece, in matching order
+    misfits: Mapping[str, Refusal]  # resources of the wrong kind or size, and why
+
+
+class Eligibility:
+    """Answers by lot, remembered for one tick."""
+
+    def __init__(self, takes: Sequence[tuple[Host | None, Resource | None]], offers: Sequence[Offer]) -> None:
+        self._takes = takes
+        self._offers = offers
+        self._cores = sorted({offer.capacity.cores for offer in offers})
+        self._memory_mib = sorted({offer.capacity.memory_mib for offer in offers})
+        self._gpus = sorted({offer.capacity.gpus for offer in offers})
+        self._kinds: dict[object, Kind] = {}
+        self._lots: dict[tuple[int, int, int, int], Lot] = {}
+
+    def lot(self, shape: Shape) -> Lot:
+        """The lot that the shape belongs to."""
+        kind = self._kind(shape)
+        chunk = shape.chunk
+        # what lies between the same two sizes on offer is too large for the same offers
+        place = (
+            kind.number,
+            bisect_left(self._cores, chunk.cores),
+            bisect_left(self._memory_mib, chunk.memory_mib + shape.memory_per_host_mib),
+            bisect_left(self._gpus, chunk.gpus),
+        )
+        found = self._lots.get(place)
+        if found is None:
+            found = self._lots[place] = self._new_lot(shape, kind)
+        return found
+
+    def _kind(self, shape: Shape) -> Kind:
+        matching = (shape.queues, shape.account, shape.features, shape.gpu_type)
+        found = self._kinds.get(matching)
+        if found is None:
+            found = self._kinds[matching] = self._new_kind(shape)
+        return found
+
+    def _new_kind(self, shape: Shape) -> Kind:
+        takes = np.fromiter((_takes(shape, host, res) for host, res in self._takes), np.bool_, len(self._takes))
+        ties: dict[tuple[int, int], list[Offer]] = {}
+        misfits: dict[str, Refusal] = {}
+        for offer in self._offers:
+            refusal = match.misfit(shape, offer.resource)
+            if refusal:
+                misfits[offer.resource.name] = refusal
+            else:
+                ties.setdefault(match.preference(offer.resource), []).append(offer)
+        return Kind(len(self._kinds), takes, [ties[preference] for preference in sorted(ties)], misfits)
+
+    def _new_lot(self, shape: Shape, kind: Kind) -> Lot:
+        misfits = dict(kind.misfits)
+        ties: list[list[Offer]] = []
+        for tie in kind.ties:
+            fitting = []
+            for offer in tie:
+                refusal = match.too_small(shape, offer.capacity)
+                if refusal:
+                    misfits[offer.resource.name] = refusal
+                else:
+                    fitting.append(offer)
+            if fitting:
+                ties.append(fitting)
+        return Lot(len(self._lots), kind, ties, misfits)
+
+
+def _takes(shape: Shape, host: Host | None, resource: Resource | None) -> bool:
+    """A row class is a kind of host that exists, or a resource whose hosts do not exist yet."""
+    if host is not None:
+        return match.host_takes(shape, host, resource)
+    return resource is not None and match.misfit(shape, resource) is None
