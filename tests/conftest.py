@@ -1,0 +1,8 @@
+"""For all tests: property tests find the same examples on every run, and no single one is judged by its speed."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None, derandomize=True, print_blob=False)
+settings.load_profile("house")
