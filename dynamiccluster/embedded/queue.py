@@ -78,14 +78,14 @@ class BatchQueue:
                 self._interrupt(job, cause)
                 self._back_to_line(job)
 
-    def delete(self, job_ids: Sequence[str]) -> None:
+    def delete(self, job_ids: Sequence[str], cause: Cause = Cause.DELETED) -> None:
         """End these jobs for good, wherever they are."""
         for job_id in job_ids:
             job = self.jobs.get(job_id)
             if job is None or job_id in self.ended:
                 continue
             if job.placement:
-                self._interrupt(job, Cause.DELETED)
+                self._interrupt(job, cause)
                 self._leave_hosts(job)
             else:
                 self._leave_line(job)
@@ -257,7 +257,7 @@ class BatchQueue:
                 if job.request.rerunnable:
                     self.requeue([job_id], Cause.NODE_LOST)
                 else:
-                    self.delete([job_id])
+                    self.delete([job_id], Cause.NODE_LOST)
             self._register(host.name)
 
     def _answer_again(self, host: BatchHost, machine_id: str) -> None:
@@ -371,7 +371,8 @@ class BatchQueue:
         if record is not None:
             record.running_tasks += 1
             self._shown(record)
-        self.agenda.at(now + job.request.run_s, partial(self._run_out, job, job.run_serial))
+        if all(host.machine_id for host, _ in placement):  # else it hangs until somebody notices the dead host
+            self.agenda.at(now + job.request.run_s, partial(self._run_out, job, job.run_serial))
 
     def _run_out(self, job: BatchJob, run_serial: int) -> None:
         if job.run_serial == run_serial and job.state is JobState.RUNNING:

@@ -37,6 +37,7 @@ class InlineBridge:
         self._stalls = stalls
         self._delivered = delivered
         self._dead = False
+        self.answering = True  # whether the call that takes effect at this moment will be answered
 
     async def call(self, group: str, name: str, timeout_s: float, function: Callable[[], T]) -> T:
         if group == "store":  # local, and guarded by crash tests at the engine's own steps
@@ -48,12 +49,13 @@ class InlineBridge:
                 raise UnknownOutcomeError(f"{name} was not started within {timeout_s:g} s")
             after_s = timeout_s
         await self._under_way(before_s, function)
+        self.answering = after_s < timeout_s
         try:
             result = function()
-        finally:
-            await asyncio.sleep(after_s)
-        if after_s >= timeout_s:
-            raise UnknownOutcomeError(f"{name} did not answer within {timeout_s:g} s")
+        except DynamicClusterError:
+            await self._answer(name, after_s, timeout_s)
+            raise
+        await self._answer(name, after_s, timeout_s)
         if self._delivered is not None:
             self._delivered(name, result)
         return result
@@ -61,6 +63,12 @@ class InlineBridge:
     def kill(self) -> None:
         """The process dies: of the calls under way some have left the machine and take effect, unheard."""
         self._dead = True
+
+    @staticmethod
+    async def _answer(name: str, after_s: float, timeout_s: float) -> None:
+        await asyncio.sleep(min(after_s, timeout_s))
+        if after_s >= timeout_s:
+            raise UnknownOutcomeError(f"{name} did not answer within {timeout_s:g} s")
 
     async def _under_way(self, seconds: float, function: Callable[[], object]) -> None:
         try:

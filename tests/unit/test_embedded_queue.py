@@ -242,3 +242,16 @@ def test_a_machine_may_show_less_memory_than_declared() -> None:
     assert queue.hosts["a"].attributes.capacity == Capacity(4, 7200)
     queue.add_host("a", "", told)
     assert queue.hosts["a"].attributes.capacity == Capacity(4, 7200)
+
+
+def test_a_job_started_on_a_dead_host_hangs_until_the_scheduler_notices() -> None:
+    queue = queue_with("a")
+    queue.daemon_lost("a", "machine-a", Cause.NODE_LOST)
+    job = queue.jobs[queue.submit(JobRequest(ONE_CORE, 10.0))]
+    pass_time(queue, 20)
+    assert job.state is JobState.RUNNING
+    pass_time(queue, 80)
+    assert job.state is JobState.RUNNING
+    pass_time(queue, 30)
+    assert job.state is JobState.PENDING
+    assert [entry.living for entry in job.interruptions] == [False]
