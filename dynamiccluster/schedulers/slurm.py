@@ -212,7 +212,7 @@ class SlurmScheduler:
             raise BadConfigError(
                 f"{host_name} stands in slurm.conf: deleting it would end slurmctld at the next reconfiguration"
             )
-        self._templates.keep_shape(host, nodes)
+        self._templates.keep_shape(host, nodes, self._anybody_waits)
         self._delete(host_name)
 
     def unstick(self, job_ids: Sequence[str]) -> None:
@@ -265,6 +265,9 @@ class SlurmScheduler:
         if resource.reservation.property:
             words.add(resource.reservation.property)
         return NodeAttributes(resource.capacity, resource.gpu_type, resource.features | words)
+
+    def _anybody_waits(self) -> bool:
+        return bool(self._calls.ask_jobs("-h", "-a", "-t", "PENDING", "-O", "JobID").strip())
 
     def _existing(self, host_name: str) -> Host:
         host = self.find(host_name)

@@ -84,10 +84,9 @@ class Templates:
         if problems:
             raise BadConfigError("; ".join(dict.fromkeys(problems)))
 
-    def keep_shape(self, host: Host, nodes: Nodes) -> None:
-        """Before ``host`` goes: make sure that some other node Slurm knows can stand for it."""
-        others = (other for other in nodes.hosts if other.template)
-        if any(_stands_for(other, host) for other in others):
+    def keep_shape(self, host: Host, nodes: Nodes, anybody_waits: Callable[[], bool]) -> None:
+        """Before ``host`` goes: if no template can stand for it, leave one behind for the jobs that wait."""
+        if any(_stands_for(other, host) for other in nodes.hosts if other.template) or not anybody_waits():
             return
         attributes = NodeAttributes(host.total, host.gpu_type, host.features)
         self._create(attributes, self._names(attributes, 1))

@@ -144,7 +144,7 @@ def host_names(text: str) -> tuple[str, ...]:
     text = plain(text)
     if not text:
         return ()
-    if "[" not in text:
+    if "[" not in text and "]" not in text:
         return tuple(text.split(","))
     names: list[str] = []
     for piece in re.split(r",(?![^\[]*\])", text):
