@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -25,14 +24,12 @@ FIRST_BAND = 512
 coarser towards the end, where hardly anything is left to hand out (every fourth band is twice as long)."""
 
 
-@dataclass(slots=True)
-class Group:
-    """Waiting jobs of one shape, highest priority first."""
+class Group(NamedTuple):
+    """Waiting jobs of one shape, highest priority first. A tuple, because there are many."""
 
     shape: Shape
-    jobs: list[Job] = field(default_factory=list)
-    tasks: int = 0  # what could start now, array throttles observed
-    head_priority: float = 0.0
+    jobs: list[Job]
+    tasks: int  # what could start now, array throttles observed
 
 
 class Segment(NamedTuple):
@@ -42,11 +39,16 @@ class Segment(NamedTuple):
     tasks: int
 
 
+_NO_INTS = np.zeros(0, np.int64)
+
+
 @dataclass(slots=True)
 class Queue:
     """The view's jobs, sorted out."""
 
     groups: list[Group] = field(default_factory=list)  # in order of their first job's priority
+    owners: Ints = field(default_factory=_NO_INTS.copy)  # the group of every record, highest priority first
+    tasks: Ints = field(default_factory=_NO_INTS.copy)  # startable tasks of every record, in the same order
     not_yet: list[str] = field(default_factory=list)  # job ids
     no: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
@@ -54,6 +56,7 @@ class Queue:
 
 
 _PRIORITY = attrgetter("priority")
+_SHAPE = attrgetter("shape")
 _TASKS = attrgetter("tasks")
 _THROTTLE = attrgetter("throttle")
 
@@ -63,104 +66,138 @@ def sort_out(view: SchedulerView | None, policy: Policy) -> Queue:
     queue = Queue()
     if view is None:
         return queue
-    monitored = frozenset(policy.queues)
-    by_identity: dict[int, list[Job]] = {}
     pending, helps = JobState.PENDING, Wait.HELPS
-    for job in view.jobs:
-        if job.state is not pending:
-            continue
-        if job.stuck:
-            queue.stuck.append(job.job_id)
-        if job.wait is helps:
-            found = by_identity.get(id(job.shape))
-            if found is None:
-                by_identity[id(job.shape)] = [job]
-            else:
-                found.append(job)
-        elif job.wait is Wait.NOT_YET:
-            queue.not_yet.append(job.job_id)
-        else:
-            queue.no.append(job.job_id)
-    for group in _merged(by_identity):
-        if monitored and monitored.isdisjoint(group.shape.queues):
-            queue.foreign += len(group.jobs)
-            continue
-        _fill(group, queue)
-        if group.jobs:
-            queue.groups.append(group)
-    queue.groups.sort(key=lambda group: -group.head_priority)
+    waiting = [job for job in view.jobs if job.state is pending]
+    helped = [job for job in waiting if job.wait is helps]
+    queue.stuck = [job.job_id for job in waiting if job.stuck]
+    if len(helped) < len(waiting):
+        for job in waiting:
+            if job.wait is Wait.NOT_YET:
+                queue.not_yet.append(job.job_id)
+            elif job.wait is Wait.NO:
+                queue.no.append(job.job_id)
+    _group(*_startable(*_of_use(helped, queue, frozenset(policy.queues)), queue), queue)
     return queue
 
 
-def _merged(by_identity: dict[int, list[Job]]) -> list[Group]:
-    """Equal shapes that are not the same object belong together all the same."""
-    by_shape: dict[Shape, Group] = {}
-    for jobs in by_identity.values():
-        group = by_shape.setdefault(jobs[0].shape, Group(jobs[0].shape))
-        group.jobs.extend(jobs)
-    return list(by_shape.values())
+MOST = 1 << 20
+"""More pieces per job, or cores or GPUs per piece, are a slip of the pen; so are 1 EiB of memory. Beyond such amounts
+sums of them would not fit into 64 bits."""
+
+MOST_TASKS = 1 << 20
+"""An array of more waiting tasks is planned as one of so many: no limit would allow nodes for more."""
 
 
-def _fill(group: Group, queue: Queue) -> None:
-    tasks = list(map(_TASKS, group.jobs))
-    if tasks.count(1) != len(tasks) or any(map(_THROTTLE, group.jobs)):
-        throttled = [job for job in group.jobs if job.startable_tasks <= 0]
-        if throttled:
-            queue.not_yet.extend(job.job_id for job in throttled)
-            group.jobs = [job for job in group.jobs if job.startable_tasks > 0]
-        group.tasks = sum(job.startable_tasks for job in group.jobs)
-    else:
-        group.tasks = len(group.jobs)
-    if group.jobs:
-        group.jobs.sort(key=_PRIORITY, reverse=True)  # stable: equal priorities stay in the scheduler's order
-        group.head_priority = group.jobs[0].priority
+def sane(shape: Shape) -> bool:
+    """Whether the amounts can be meant. What users ask for comes here as they typed it."""
+    chunk = shape.chunk
+    return (
+        1 <= shape.chunks <= MOST
+        and 0 <= chunk.cores <= MOST
+        and 0 <= chunk.gpus <= MOST
+        and 0 <= chunk.memory_mib <= MOST * MOST
+        and 0 <= shape.memory_per_host_mib <= MOST * MOST
+    )
 
 
-def whole(groups: Sequence[Group]) -> list[Segment]:
+class _Waiting(NamedTuple):
+    """Records that may get nodes, and the number of each one's shape."""
+
+    jobs: list[Job]
+    shapes: list[Shape]
+    owners: Ints
+
+
+def _of_use(jobs: list[Job], queue: Queue, monitored: frozenset[str]) -> _Waiting:
+    """Without the jobs of queues that are not monitored, and those that ask for nonsense."""
+    shapes, owners = _by_shape(jobs)
+    foreign = [bool(monitored) and monitored.isdisjoint(shape.queues) for shape in shapes]
+    absurd = [not sane(shape) for shape in shapes]
+    if not any(foreign) and not any(absurd):
+        return _Waiting(jobs, shapes, owners)
+    keep = []
+    for index, number in enumerate(owners.tolist()):
+        if foreign[number]:
+            queue.foreign += 1
+        elif absurd[number]:
+            queue.no.append(jobs[index].job_id)
+        else:
+            keep.append(index)
+    return _Waiting([jobs[index] for index in keep], shapes, owners[keep])
+
+
+def _startable(jobs: list[Job], shapes: list[Shape], owners: Ints, queue: Queue) -> tuple[_Waiting, Ints]:
+    """The jobs of which something may start, and how many tasks of each."""
+    tasks = list(map(_TASKS, jobs))
+    if tasks.count(1) == len(tasks) and not any(map(_THROTTLE, jobs)):
+        return _Waiting(jobs, shapes, owners), np.ones(len(jobs), np.int64)
+    tasks = [min(job.startable_tasks, MOST_TASKS) for job in jobs]  # arrays among them
+    queue.not_yet += [job.job_id for job, count in zip(jobs, tasks, strict=True) if count <= 0]
+    keep = [index for index, count in enumerate(tasks) if count > 0]
+    return _Waiting([jobs[index] for index in keep], shapes, owners[keep]), np.array(tasks, np.int64)[keep]
+
+
+def _group(waiting: _Waiting, tasks: Ints, queue: Queue) -> None:
+    """Sort by priority (equal ones stay in the scheduler's order) and give every group its jobs in that order."""
+    jobs, shapes, owners = waiting
+    order = np.argsort(-np.fromiter(map(_PRIORITY, jobs), float, len(jobs)), kind="stable")
+    owners = owners[order]
+    first = np.full(len(shapes), len(jobs))
+    np.minimum.at(first, owners, np.arange(len(jobs)))
+    ranked = np.argsort(first)[: np.count_nonzero(first < len(jobs))]  # groups by their first job
+    renumbered = np.zeros(len(shapes), np.int64)
+    renumbered[ranked] = np.arange(len(ranked))
+    queue.owners, queue.tasks = renumbered[owners], tasks[order]
+    sorted_jobs = [jobs[index] for index in order[np.argsort(queue.owners, kind="stable")].tolist()]
+    totals = np.bincount(queue.owners, weights=queue.tasks).astype(np.int64).tolist()
+    start = 0
+    for number, length, total in zip(ranked.tolist(), np.bincount(queue.owners).tolist(), totals, strict=True):
+        queue.groups.append(Group(shapes[number], sorted_jobs[start : start + length], total))
+        start += length
+
+
+def _by_shape(jobs: Sequence[Job]) -> tuple[list[Shape], Ints]:
+    """The different shapes, and the number of each job's. Shapes are compared once per object, not once per job."""
+    each = list(map(_SHAPE, jobs))
+    identities = list(map(id, each))
+    numbers: dict[Shape, int] = {}
+    number_of = {
+        identity: numbers.setdefault(shape, len(numbers))
+        for identity, shape in dict(zip(identities, each, strict=True)).items()
+    }
+    return list(numbers), np.fromiter(map(number_of.__getitem__, identities), np.int64, len(jobs))
+
+
+def whole(queue: Queue) -> Iterator[Segment]:
     """Every group in one piece: right as long as no limit binds."""
-    return [Segment(index, group.tasks) for index, group in enumerate(groups)]
+    return (Segment(index, group.tasks) for index, group in enumerate(queue.groups))
 
 
-def by_priority(groups: Sequence[Group]) -> list[Segment]:
+def by_priority(queue: Queue) -> list[Segment]:
     """The groups cut into runs, in priority order over all of them: for when a limit binds."""
-    lengths = [len(group.jobs) for group in groups]
-    if not lengths:
-        return []
-    listed = chain.from_iterable(group.jobs for group in groups)
-    priorities = np.fromiter(map(_PRIORITY, listed), float, sum(lengths))
-    tasks = np.concatenate([_tasks_of(group) for group in groups])
-    owner: Ints = np.repeat(np.arange(len(groups), dtype=np.int64), lengths)
-    order = np.argsort(-priorities, kind="stable")
-    if len(order) <= EXACT_JOBS:
-        return _runs(owner[order], tasks[order])
+    owners, tasks = queue.owners, queue.tasks
+    if len(owners) <= EXACT_JOBS:
+        return _runs(owners, tasks)
     segments: list[Segment] = []
-    for band in _bands(order):
-        counts = np.bincount(owner[band], weights=tasks[band], minlength=0)
-        _, first = np.unique(owner[band], return_index=True)
-        for position in np.sort(first):
-            group = int(owner[band[position]])
-            segments.append(Segment(group, int(counts[group])))
+    for band in _bands(len(owners)):
+        sums = np.bincount(owners[band], weights=tasks[band]).astype(np.int64)
+        found, first = np.unique(owners[band], return_index=True)
+        in_order = found[np.argsort(first)]
+        segments += map(Segment, in_order.tolist(), sums[in_order].tolist())
     return segments
 
 
-def _tasks_of(group: Group) -> Ints:
-    if group.tasks == len(group.jobs):  # one task each, the usual case
-        return np.ones(len(group.jobs), np.int64)
-    return np.fromiter((job.startable_tasks for job in group.jobs), np.int64, len(group.jobs))
-
-
-def _bands(order: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
-    bands, start, length = [], 0, FIRST_BAND
-    while start < len(order):
-        bands.append(order[start : start + length])
-        start += length
-        if len(bands) % 4 == 0:
+def _bands(count: int) -> Iterator[slice]:
+    start, length, cut = 0, FIRST_BAND, 0
+    while start < count:
+        yield slice(start, start + length)
+        start, cut = start + length, cut + 1
+        if cut % 4 == 0:
             length *= 2
-    return bands
 
 
-def _runs(owner: Ints, tasks: Ints) -> list[Segment]:
-    cuts = np.flatnonzero(np.diff(owner)) + 1
-    starts = np.concatenate(([0], cuts))
-    sums = np.add.reduceat(tasks, starts)
-    return [Segment(int(owner[start]), int(total)) for start, total in zip(starts, sums, strict=True)]
+def _runs(owners: Ints, tasks: Ints) -> list[Segment]:
+    if not len(owners):
+        return []
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(owners)) + 1))
+    return list(map(Segment, owners[starts].tolist(), np.add.reduceat(tasks, starts).tolist()))

@@ -40,10 +40,10 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     ledger = open_ledger(draft)
     before = ledger.copy()
     packer = Packer(queue.groups, rows.copy(), ledger, eligibility)
-    packing = packer.run(whole(queue.groups), until_limited=True)
+    packing = packer.run(whole(queue), until_limited=True)
     if packing.limited:
         ledger = before
-        packing = Packer(queue.groups, rows, ledger, eligibility).run(by_priority(queue.groups))
+        packing = Packer(queue.groups, rows, ledger, eligibility).run(by_priority(queue))
     if act:
         _recall(draft, packing)
         _launch_for_jobs(draft, queue, packing)

@@ -7,7 +7,7 @@ group, which nodes are wanted, and why the rest got nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,7 +93,7 @@ class Packer:
         self._open: dict[int, _Open] = {}  # lot number
         self._full: dict[str, Refusal] = {}  # resources without room for even one node; room never comes back
 
-    def run(self, segments: Sequence[Segment], *, until_limited: bool = False) -> Packing:
+    def run(self, segments: Iterable[Segment], *, until_limited: bool = False) -> Packing:
         """Serve the segments. ``until_limited`` stops when a limit binds: the caller then asks in another order."""
         packing = self._packing
         for segment in segments:
