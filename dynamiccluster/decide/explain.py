@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynamiccluster.decide import breaker
+from dynamiccluster.decide.demand import sane
 from dynamiccluster.decide.draft import Draft
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Wait
 from dynamiccluster.model.plan import MISFITS, Demand, JobAnswer, Refusal, ShapeReport
@@ -56,6 +57,8 @@ def answer(draft: Draft, demand: Demand, job: Job) -> JobAnswer:
     if job.wait is not Wait.HELPS or (job.throttle and not job.startable_tasks):
         return _held_back(job)
     report = report_of(demand, job)
+    if not sane(job.shape):
+        return JobAnswer(job, "asks for amounts that make no sense, so nothing is launched for it", str(Wait.NO))
     if report is None:
         return JobAnswer(job, f"its queue ({', '.join(job.shape.queues) or 'none'}) is not monitored", str(job.wait))
     nominees = _nominees(draft.nodes, draft, job)

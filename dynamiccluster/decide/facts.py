@@ -31,6 +31,7 @@ _HOST_SPEAKS = frozenset(
         NodeState.HELD,
         NodeState.DOWN,
         NodeState.FAILED,
+        NodeState.EVACUATING,
     }
 )
 """States in which the scheduler's word matters."""
@@ -302,9 +303,7 @@ def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
             breaker.failed(draft, node.resource, why)
         case NodeState.DOWN:
             why = f"down for {age_s(draft, node):.0f} observed seconds"
-            failed = apply(draft, node.node_id, NodeEvent.DEADLINE, why)
-            # an empty one is not called dead: should it come back with a job before it is removed, the job goes on
-            draft.put(replace(failed, dead=node.host_name in hosts.occupied))
+            apply(draft, node.node_id, NodeEvent.DEADLINE, why)
         case _:
             why = f"still there {age_s(draft, node):.0f} observed seconds after terminate: asked again"
             apply(draft, node.node_id, NodeEvent.DEADLINE, why)

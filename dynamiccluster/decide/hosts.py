@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dynamiccluster.model.host import Host
+from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.job import OCCUPYING
 from dynamiccluster.model.view import SchedulerView
 
@@ -21,6 +21,10 @@ class Hosts:
 
     def busy(self, host: Host) -> bool:
         return host.name in self.occupied
+
+    def is_down(self, host_name: str) -> bool:
+        host = self.by_name.get(host_name)
+        return host is not None and host.state is HostState.DOWN
 
     def jobs_on(self, host_name: str) -> tuple[str, ...]:
         return self.job_ids.get(host_name, ())

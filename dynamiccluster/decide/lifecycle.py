@@ -263,7 +263,11 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.REMOVE: S.REMOVING,
         E.OP_DELETE: S.REMOVING,
     },
-    S.EVACUATING: {E.STEPS_DONE: S.REMOVING},
+    S.EVACUATING: {
+        E.STEPS_DONE: S.REMOVING,
+        E.HOST_IDLE: S.IDLE,  # it came back: what runs there now goes on
+        E.HOST_BUSY: S.BUSY,
+    },
     S.REMOVING: {
         E.STEPS_DONE: S.TERMINATING,
         E.REMOVE_BUSY_HELD: S.HOLDING,

@@ -243,7 +243,7 @@ def _next(draft: Draft, node: WorkerNode, current: bool) -> None:
 def _remove_busy(draft: Draft, node: WorkerNode, message: str) -> None:
     why = f"not removed, there are jobs on it: {message}"
     draft.put(replace(node, todo=()))
-    if node.dead:
+    if node.dead or draft.hosts.is_down(node.host_name):
         event = NodeEvent.REMOVE_BUSY_DEAD
     elif node.hold_why is not HoldWhy.NONE:
         event = NodeEvent.REMOVE_BUSY_HELD

@@ -41,11 +41,12 @@ def finish_in_manual_mode(draft: Draft) -> None:
 
 
 def clean_up_failed(draft: Draft) -> None:
-    """Failed nodes leave: a dead one's jobs first, as configured."""
+    """Failed nodes leave: the jobs of one that the cloud or the scheduler calls dead go first, as configured."""
     for node in list(draft.nodes.values()):
         if node.state is not NodeState.FAILED:
             continue
-        if node.dead and draft.hosts.jobs_on(node.host_name):
+        dead = node.dead or draft.hosts.is_down(node.host_name)
+        if dead and draft.hosts.jobs_on(node.host_name):
             apply(draft, node.node_id, NodeEvent.EVACUATE, node.reason)
         else:
             apply(draft, node.node_id, NodeEvent.REMOVE, node.reason)

@@ -72,7 +72,7 @@ class WorkerNode:
     action_id: str = ""  # the one action in flight for this node, "" = none
     attempts: int = 0  # failed tries of the present step
     retry_obs: float = 0.0  # engine clock before which the step is not tried again
-    dead: bool = False  # the cloud calls it stopped or gone, or it was down beyond the hard limit
+    dead: bool = False  # the cloud calls it stopped or gone
     adopted: bool = False
     reason: str = ""  # why it is in this state, one sentence
 
