@@ -64,12 +64,17 @@ class Scheduler(Protocol):
     def vacate(self, host_name: str, job_ids: Sequence[str]) -> None:
         """Send these jobs of a held, living host back to the queue, without a penalty wait where that can be had.
 
-        Jobs that are not there any more are success; jobs that may not be rerun are left running.
+        Jobs that are not there any more, or run elsewhere by now, are success and left alone; jobs that may not be
+        rerun are left running.
         """
         ...
 
     def evacuate(self, host_name: str, job_ids: Sequence[str], delete_jobs: bool) -> None:
-        """Free the scheduler from the jobs of a *dead* host: requeue what may be rerun, or delete, as told."""
+        """Free the scheduler from the jobs of a *dead* host: requeue what may be rerun, or delete, as told.
+
+        The scheduler may have requeued some by itself, and started them elsewhere: only those that are *still* on
+        this host are touched.
+        """
         ...
 
     def remove(self, host_name: str) -> None:

@@ -61,15 +61,17 @@ class SimulatedScheduler:
 
     def vacate(self, host_name: str, job_ids: Sequence[str]) -> None:
         with self._site.at(self._clock):
-            self._queue.requeue(job_ids, Cause.VACATED)
+            self._queue.requeue(self._still_on(host_name, job_ids), Cause.VACATED)
 
     def evacuate(self, host_name: str, job_ids: Sequence[str], delete_jobs: bool) -> None:
         with self._site.at(self._clock):
             if not delete_jobs:
-                self._queue.requeue(job_ids, Cause.EVACUATED)
-            host = self._queue.hosts.get(host_name)
-            if host is not None:  # what is still on it may not be rerun, or is to be deleted
-                self._queue.delete([job_id for job_id in job_ids if job_id in host.runs])
+                self._queue.requeue(self._still_on(host_name, job_ids), Cause.EVACUATED)
+            self._queue.delete(self._still_on(host_name, job_ids))  # these may not be rerun, or are to be deleted
+
+    def _still_on(self, host_name: str, job_ids: Sequence[str]) -> list[str]:
+        host = self._queue.hosts.get(host_name)
+        return [job_id for job_id in job_ids if host is not None and job_id in host.runs]
 
     def remove(self, host_name: str) -> None:
         with self._site.at(self._clock):
