@@ -12,14 +12,24 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
 from dynamiccluster.schedulers.slurm_reasons import BEGIN_REASON, STATES, STUCK_REASON, limit_group, wait_of
 from dynamiccluster.schedulers.slurm_shape_parse import SHAPE_FIELDS, Kind, host_names, parse_shape, plain
 
 _STATUS_FIELDS = ("State", "Reason", "Requeue", "Licenses", "Dependency", "Reservation", "QOS", "UserName")
-_PLACE_FIELDS = ("EligibleTime", "StartTime", "NodeList")
-_GROUPS = (("JobArrayID",), ("SubmitTime",), ("PriorityLong",), _STATUS_FIELDS, _PLACE_FIELDS, SHAPE_FIELDS, ("Name",))
+_PLACE_FIELDS = ("StartTime", "NodeList")
+_GROUPS = (
+    ("JobArrayID",),
+    ("SubmitTime",),
+    ("PriorityLong",),
+    _STATUS_FIELDS,
+    ("EligibleTime",),
+    _PLACE_FIELDS,
+    SHAPE_FIELDS,
+    ("Name",),
+)
 
 _TASKS = re.compile(r"\[([\d,:-]*)(?:%(\d+))?(\.\.\.)?\]?$")
 _JOB_ID = re.compile(r"\d+(_(\d+|\[[\d,:%.-]*\]?))?(\+\d+)?")
@@ -50,13 +60,6 @@ class _Status:
     licences: str
     qos: str
     user: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    eligible_at: float
-    started_at: float
-    hosts: tuple[str, ...]
 
 
 def output_format(token: str) -> str:
@@ -101,6 +104,49 @@ def _records(text: str, token: str) -> Iterable[Sequence[str]]:
     return [record.split(token) for record in ("\n" + text).split(token + "\n")[:-1]]
 
 
+class _Draft:
+    """A job while it is written. It has the memory layout of :class:`Job` and becomes one by its ``__class__``.
+
+    A frozen dataclass sets each field through a call: 2.2 us per job, against 0.7 us this way, which is a third of
+    the time that reading a queue of 100,000 jobs takes (CPython 3.11). Python refuses the change of class if the
+    layouts ever differ.
+    """
+
+    __slots__ = Job.__slots__
+
+    def __init__(
+        self,
+        job_id: str,
+        status: _Status,
+        shape: Shape,
+        name: str,
+        priority: float,
+        submitted_at: float,
+        wait: Wait,
+        reason: str,
+        eligible_at: float,
+        started_at: float,
+        hosts: tuple[str, ...],
+    ) -> None:
+        self.job_id = job_id
+        self.state = status.state
+        self.shape = shape
+        self.name = name
+        self.user = status.user
+        self.priority = priority
+        self.submitted_at = submitted_at
+        self.wait = wait
+        self.reason = reason
+        self.tasks = 1
+        self.throttle = 0
+        self.running_tasks = 0
+        self.eligible_at = eligible_at
+        self.started_at = started_at
+        self.hosts = hosts
+        self.rerunnable = status.rerunnable
+        self.stuck = status.stuck
+
+
 class _Reader:
     """Reads records one after the other; caches what many have in common."""
 
@@ -112,53 +158,50 @@ class _Reader:
         self._shapes: dict[str, Shape] = {}
         self._same_shapes: dict[Shape, Shape] = {}
         self._statuses: dict[str, _Status] = {}
-        self._places: dict[str, _Place] = {}
         self._arrays: list[int] = []  # indices of jobs whose id shows an array
         self._status_of: list[_Status] = []
         self.jobs: list[Job] = []
         self.dropped: list[str] = []
 
     def read(self, records: Iterable[Sequence[str]]) -> None:
-        shapes, statuses, places = self._shapes, self._statuses, self._places
+        shapes, statuses = self._shapes, self._statuses
         jobs, status_of, now = self.jobs, self._status_of, self._now
         pending, helps, not_yet, no = JobState.PENDING, Wait.HELPS, Wait.NOT_YET, Wait.NO
         nowhere: tuple[str, ...] = ()
         for record in records:
             try:
-                shown, submitted, priority, status_text, place_text, shape_text, name = record
+                shown, submitted, priority, status_text, eligible, place, shape_text, name = record
                 status = statuses.get(status_text) or self._status(status_text)
-                place = places.get(place_text) or self._place(place_text)
                 shape = shapes.get(shape_text) or self._shape(shape_text)
                 shown = shown[1:] if shown[0] == "\n" else shown
-                reason = status.shown_reason
+                reason, eligible_at, started_at, hosts = status.shown_reason, 0.0, 0.0, nowhere
                 if status.state is pending:
                     wait = status.wait
                     if wait is not no and (shape.hosts or priority == "0" or status.node_limit):
                         wait = self._finally(status, shape, priority)
-                    if wait is helps and place.eligible_at > now > 0:
-                        wait, reason = not_yet, BEGIN_REASON  # the reason is that of the moment of submission
-                    eligible_at, started_at, hosts = place.eligible_at if wait is not_yet else 0.0, 0.0, nowhere
+                    if wait is not no and eligible != submitted:
+                        eligible_at = float(plain(eligible) or 0)
+                        if wait is helps and eligible_at > now > 0:
+                            wait, reason = not_yet, BEGIN_REASON  # the reason is that of the moment of submission
+                        elif wait is helps:
+                            eligible_at = 0.0
                 else:
-                    wait, eligible_at, started_at, hosts = no, 0.0, place.started_at, place.hosts
-                job = Job(
+                    wait = no
+                    started_at, hosts = _place(place)
+                job: Any = _Draft(
                     shown,
-                    status.state,
+                    status,
                     shape,
                     name,
-                    status.user,
                     float(priority),
                     float(submitted) if submitted != "N/A" else 0.0,
                     wait,
                     reason,
-                    1,
-                    0,
-                    0,
                     eligible_at,
                     started_at,
                     hosts,
-                    status.rerunnable,
-                    status.stuck,
                 )
+                job.__class__ = Job
                 if not shown.isdigit():
                     _require_job_id(shown)
                     self._arrays.append(len(jobs))
@@ -214,14 +257,6 @@ class _Reader:
             user,
         )
         return status
-
-    def _place(self, text: str) -> _Place:
-        fields = text.split("|")
-        if len(fields) != len(_PLACE_FIELDS):
-            raise ValueError(f"{len(fields)} columns of times instead of {len(_PLACE_FIELDS)}")
-        eligible, started = (float(plain(field) or 0) for field in fields[:2])
-        place = self._places[text] = _Place(eligible, started, host_names(fields[2]))
-        return place
 
     def _shape(self, text: str) -> Shape:
         fields = text.split("|")
@@ -288,6 +323,14 @@ class _Reader:
             reason = next((limited[group] for group in groups if group in limited), "")
             if reason:
                 self.jobs[index] = replace(job, wait=Wait.NOT_YET, reason=f"Priority (its like wait for {reason})")
+
+
+def _place(text: str) -> tuple[float, tuple[str, ...]]:
+    """When and where a job runs."""
+    started, bar, hosts = text.partition("|")
+    if not bar:
+        raise ValueError("no column for its nodes")
+    return float(plain(started) or 0), host_names(hosts)
 
 
 def _require_job_id(text: str) -> None:

@@ -415,7 +415,7 @@ def test_an_odd_record_drops_only_itself() -> None:
         line(JobArrayID="seven"),
         line(SubmitTime="yesterday"),
         line(NumCPUs="many"),
-        line(NodeList="n[1-"),
+        line(NodeList="n[1-", State="RUNNING"),
         line(Feature="a|b|c|d", State="PENDING|x"),
         f"99{TOKEN}1{TOKEN}\n",
     ]
