@@ -44,6 +44,7 @@ class Tenancy:
         self.windows = tuple(windows)
         self.machines: dict[str, Machine] = {}  # listed: they exist, or have ended a short while ago
         self.built = 0  # machines ever accepted
+        self.built_at: dict[str, list[float]] = {}  # by resource, when
         self._rng = rng
         self._joined = joined
         self._lost = lost
@@ -126,6 +127,7 @@ class Tenancy:
         self, cluster_id: str, launch_id: str, resource: Resource, spec: NodeSpec, mishaps: frozenset[Mishap]
     ) -> Machine:
         self.built += 1
+        self.built_at.setdefault(resource.name, []).append(self.agenda.now)
         serial = self.built
         kind = self.kinds.get(resource.name, Kind())
         instance_id = f"sim-{self.name}-{serial:05d}"

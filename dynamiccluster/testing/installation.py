@@ -82,6 +82,7 @@ class Installation:
 
     def __init__(self, around: Surroundings, setting: InstallationSetting, rng: random.Random) -> None:
         self.cluster_id = setting.cluster_id
+        self.policy = setting.policy
         self.commits = 0
         self.crashes = 0
         self._around = around

@@ -16,7 +16,7 @@ from dynamiccluster.model.job import OCCUPYING
 from dynamiccluster.model.plan import Plan
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.view import CloudView, SchedulerView
-from dynamiccluster.model.worker_node import COUNTED, NodeState, WorkerNode
+from dynamiccluster.model.worker_node import COMING, COUNTED, NodeState, WorkerNode
 from dynamiccluster.store.base import Stored
 
 STRAY_POLLS = 25
@@ -28,6 +28,9 @@ before it is tried again, and may then fail once more."""
 
 REMEMBERED_VIEWS = 100
 """While the store fails the engine shows an old picture for as long as that takes."""
+
+POLLS_PER_LOOK = 3
+"""A gap between two good lists counts as at most so many poll intervals."""
 
 ENDING = frozenset({InstanceState.TERMINATING, InstanceState.GONE})
 
@@ -69,6 +72,7 @@ class Invariants:
         self._launches: set[str] = set()  # ever committed
         self._unanswered: dict[str, tuple[str, int]] = {}  # launch -> tenancy, good lists of it before the call
         self._lists: dict[str, int] = {}  # tenancy -> good lists so far
+        self._lists_at_birth: dict[str, int] = {}  # node -> good lists of its tenancy when it was first stored
         self._strays: dict[str, int] = {}  # machine -> good lists in which nobody accounted for it
         self._judged = 0  # interruptions looked at so far
         self._observe_only = False
@@ -118,6 +122,8 @@ class Invariants:
         for node_id in plan.forgotten_nodes:
             self.nodes.pop(node_id, None)
         self._launches.update(plan.launches)
+        for node_id in plan.nodes.keys() - before.keys():
+            self._lists_at_birth[node_id] = self._lists.get(plan.nodes[node_id].tenancy, 0)
         self._observe_only = plan.memory.observe_only
         if self._observe_only and plan.actions:
             self.broken(1, f"acts while it is to observe only: {plan.actions[0].kind} ({plan.actions[0].reason})")
@@ -130,6 +136,8 @@ class Invariants:
             was = before.get(node.node_id)
             if node.state is NodeState.REMOVING and (was is None or was.state is not NodeState.REMOVING):
                 self._removal_is_proven(node)
+            elif node.state is NodeState.FAILED and was is not None and was.state in COMING:
+                self._had_its_time(node)
 
     def _forgotten(self, node: WorkerNode) -> None:
         """Promise 2: a launch whose reply was lost keeps its nodes until lists have failed to show its machines."""
@@ -195,6 +203,28 @@ class Invariants:
             self.broken(1, f"{host.name} is to be removed while the last view shows it up and not held")
         elif shown.busy or shown.jobs or any(host.name in j.hosts for j in self.view.jobs if j.state in OCCUPYING):
             self.broken(1, f"{host.name} is to be removed while the last view shows work on it")
+
+    def _had_its_time(self, node: WorkerNode) -> None:
+        """Promise 4: time in which nobody watched does not count against a machine that is on its way."""
+        machine = self._site.tenancies[node.tenancy].machines.get(node.instance_id)
+        if machine is None or machine.state not in (InstanceState.PENDING, InstanceState.ACTIVE):
+            return
+        lists = self._lists.get(node.tenancy, 0) - self._lists_at_birth.get(node.node_id, 0)
+        timers = self._policy.resources[node.resource].timers
+        watched_s = lists * POLLS_PER_LOOK * self._policy.cloud_poll_s
+        if watched_s < min(timers.boot_s, timers.launch_s):
+            self.broken(4, f"{node.host_name} is given up after {lists} list(s) of its cloud: {node.reason}")
+
+    def kept_failing(self, resource: str, from_at: float, until_at: float) -> None:
+        """Promise 6: a resource whose machines all fail is not asked for ever more."""
+        kind = self._policy.resources[resource]
+        rules = self._policy.failure
+        times = self._site.tenancies[kind.tenancy].built_at.get(resource, ())
+        count = sum(from_at <= at < until_at for at in times)
+        trials = 2 + (until_at - from_at) / rules.breaker_open_s
+        most = 2 * (rules.breaker_failures + kind.max_nodes) + trials
+        if count > most:
+            self.broken(6, f"{count} machines of {resource} were built in {until_at - from_at:.0f} s, none of any use")
 
     # -- what the engine asks ---------------------------------------------------------------------------------
 

@@ -42,6 +42,8 @@ MISHAPS = {
 }
 
 
+USELESS_KINDS = (FaultKind.BUILD_ERROR, FaultKind.NEVER_BOOTS, FaultKind.NEVER_JOINS)
+
 SPIN_CALLS = 200_000
 """So many looks at the clock within one second: somebody turns round without end."""
 
@@ -201,6 +203,10 @@ class World:
             package_log.removeHandler(tracebacks)
         for one in self.installations:
             one.invariants.closing()
+            for fault in self.schedule:
+                if fault.kind in USELESS_KINDS and fault.target in one.policy.resources:
+                    until_s = min(fault.until_s, self.elapsed_s())
+                    one.invariants.kept_failing(fault.target, START_AT + fault.from_s, START_AT + until_s)
         for text in dict.fromkeys(tracebacks.texts):
             self.broken(Breach(5, self.site.now, "the engine", f"a traceback was logged: {text}"))
         return self._report(_cpu_s() - began_s)
