@@ -31,7 +31,8 @@ from dynamiccluster.model.job import Job
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.slurm_calls import SlurmCalls
-from dynamiccluster.schedulers.slurm_jobs_parse import lower_unlicensed, output_format, parse_jobs, parse_licences
+from dynamiccluster.schedulers.slurm_jobs_parse import output_format, parse_jobs
+from dynamiccluster.schedulers.slurm_licences_parse import lower_unlicensed, parse_licences
 from dynamiccluster.schedulers.slurm_nodes import NodeAttributes, Templates
 from dynamiccluster.schedulers.slurm_nodes_parse import (
     Config,

@@ -52,7 +52,7 @@ A job just submitted with ``--begin`` shows what stood in its way at that moment
 _WAITS = {
     "None": Wait.NOT_YET,  # seen: submitted a moment ago, not judged yet
     "Resources": Wait.HELPS,  # seen: first in line
-    "Priority": Wait.HELPS,  # seen: behind another; may hide a licence or a limit, see ``slurm_masks``
+    "Priority": Wait.HELPS,  # seen: behind another; may hide a licence or a limit, which is looked for
     "PartitionConfig": Wait.HELPS,  # seen: partition without nodes, or with too few
     "PartitionNodeLimit": Wait.HELPS,  # seen: more nodes than there are; beyond MaxNodes see the job parser
     "NodeDown": Wait.HELPS,

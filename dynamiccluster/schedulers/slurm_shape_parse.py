@@ -179,7 +179,9 @@ def _expanded(piece: str) -> list[str]:
 def gpus_of(text: str) -> tuple[int, str]:
     """Number and type of GPUs in ``gres:gpu:a100:2,gres:mps:50``; the first type named counts."""
     total, kind = 0, ""
-    for found in _GPU.finditer(plain(text)):
+    if "gpu" not in text:
+        return total, kind
+    for found in _GPU.finditer(text):
         total += int(found[2] or 1)
         kind = kind or (found[1] or "")
     return total, kind

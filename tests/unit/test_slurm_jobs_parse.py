@@ -14,12 +14,11 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.job import Job, JobState, Shape, Wait
 from dynamiccluster.schedulers.slurm_jobs_parse import (
     Queue,
-    lower_unlicensed,
     output_format,
     parse_jobs,
-    parse_licences,
     tasks_in,
 )
+from dynamiccluster.schedulers.slurm_licences_parse import lower_unlicensed, parse_licences
 from dynamiccluster.schedulers.slurm_nodes_parse import parse_nodes
 from dynamiccluster.schedulers.slurm_reasons import STATES
 from dynamiccluster.schedulers.slurm_shape_parse import kinds_of
