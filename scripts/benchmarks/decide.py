@@ -13,47 +13,51 @@ from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.job import Job, JobState, Shape, Wait
 from dynamiccluster.model.memory import Memory, ObservedClock
-from dynamiccluster.model.plan import Snapshot
+from dynamiccluster.model.plan import Plan, Snapshot
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.resource import Reservation, Resource
 from dynamiccluster.model.view import CloudView, SchedulerView
 from dynamiccluster.model.worker_node import NodeState, WorkerNode
 
 ROWS = (
-    ("decide", 1_000, 0, 50),
-    ("decide", 1_000, 1_000, 50),
-    ("decide", 10_000, 1_000, 500),
-    ("decide", 100_000, 0, 500),
-    ("decide", 100_000, 1_000, 500),
-    ("decide", 100_000, 10_000, 500),
-    ("decide", 100_000, 10_000, 20_000),
-    ("decide", 1_000_000, 10_000, 500),
+    *((jobs, nodes, min(jobs // 20, 500)) for jobs in (1_000, 10_000, 100_000) for nodes in (0, 1_000, 10_000)),
+    (100_000, 10_000, 20_000),
+    *((1_000_000, nodes, 500) for nodes in (0, 1_000, 10_000)),
 )
+"""Jobs, nodes, shapes."""
+
+REPEATS = 5
 QUEUES = ("short", "long", "big", "gpu")
 ACCOUNTS = ("physics", "chem", "bio", "")
 START_AT = 1_800_000_000.0
 
 
 def rows() -> Iterator[dict[str, object]]:
-    for name, jobs, nodes, shapes in ROWS:
+    for jobs, nodes, shapes in ROWS:
         snapshot, policy = picture(jobs, nodes, shapes)
-        best = min(timed(snapshot, policy) for _ in range(3))
+        check(decide(snapshot, policy, START_AT + 10), jobs)
         yield {
-            "name": name,
+            "name": "decide",
             "jobs": jobs,
             "nodes": nodes,
             "shapes": shapes,
-            "seconds": round(best, 4),
+            "seconds": round(min(timed(snapshot, policy) for _ in range(REPEATS)), 4),
             "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
 
 
+def check(plan: Plan, jobs: int) -> None:
+    """A benchmark that leaves out demand or reasons measures something else."""
+    reports = plan.demand.reports
+    assert sum(report.waiting for report in reports) == jobs
+    assert all(report.refusals for report in reports if report.unplaced)
+
+
 def timed(snapshot: Snapshot, policy: Policy) -> float:
-    began = time.perf_counter()
-    plan = decide(snapshot, policy, START_AT + 10)
-    seconds = time.perf_counter() - began
-    assert plan.demand.reports, "a benchmark without demand measures nothing"
-    return seconds
+    """CPU seconds: other work on the machine does not count. Garbage is collected as in the service, by default."""
+    began = time.process_time()
+    decide(snapshot, policy, START_AT + 10)
+    return time.process_time() - began
 
 
 def picture(jobs: int, nodes: int, shapes: int, seed: int = 1) -> tuple[Snapshot, Policy]:
@@ -86,7 +90,16 @@ def picture(jobs: int, nodes: int, shapes: int, seed: int = 1) -> tuple[Snapshot
         instances.append(Instance(f"i-{i}", InstanceState.ACTIVE, node_id=node_id, resource=kind.name))
         state = NodeState.BUSY if used_cores else NodeState.IDLE
         records[node_id] = WorkerNode(
-            node_id, kind.name, "t", "L", state, host_name, instance_id=f"i-{i}", joined_at=1.0, first_job_at=1.0, idle_since_obs=990.0
+            node_id,
+            kind.name,
+            "t",
+            "L",
+            state,
+            host_name,
+            instance_id=f"i-{i}",
+            joined_at=1.0,
+            first_job_at=1.0,
+            idle_since_obs=990.0,
         )
     clocks = {name: ObservedClock(1000.0, START_AT) for name in ("engine", "scheduler", "cloud:t")}
     snapshot = Snapshot(
@@ -129,8 +142,3 @@ def _shape(rng: random.Random) -> Shape:
         exclusive=rng.random() < 0.02,
         features=rng.choice(((), (), (), (("avx",),), (("ib", "ssd"),))),
     )
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print(row)
