@@ -184,18 +184,18 @@ class SlurmScheduler:
     def vacate(self, host_name: str, job_ids: Sequence[str]) -> None:
         """Requeued jobs get two minutes of waiting from Slurm, once they have ended on the host. Until then it cannot
         be lifted, so those jobs are shown as ``stuck`` when they wait, and :meth:`unstick` lifts it."""
-        for batch in _batches(job_ids):
-            self._calls.tell_about_jobs(("requeue", ""), batch, _NOT_RUNNING)
-            self._requeued.update(batch)
+        for batch in _batches(self._still_on(host_name, job_ids)):
+            self._requeue(batch)
 
     def evacuate(self, host_name: str, job_ids: Sequence[str], delete_jobs: bool) -> None:
         """A dead host keeps its jobs COMPLETING until Slurm believes it dead: state DOWN says so."""
-        for batch in _batches(job_ids):
+        for batch in _batches(self._still_on(host_name, job_ids)):
             if delete_jobs:
                 self._calls.cancel(batch, _GONE)
             else:
-                self._calls.tell_about_jobs(("requeue", ""), batch, _NOT_RUNNING)
-                self._requeued.update(batch)
+                self._requeue(batch)
+        if not delete_jobs:  # some may have been requeued by Slurm itself, which makes them wait as well
+            self._requeued.update(_plain_id(job_id) for job_id in job_ids)
         host = self.find(host_name)
         if host is not None and not host.template and (host.state is not HostState.DOWN or host.busy):
             reason = host.hold.mark if host.hold is not None and host.hold.mark else f"{self._mark_prefix}dead"
@@ -266,6 +266,23 @@ class SlurmScheduler:
         if resource.reservation.property:
             words.add(resource.reservation.property)
         return NodeAttributes(resource.capacity, resource.gpu_type, resource.features | words)
+
+    def _requeue(self, batch: Sequence[str]) -> None:
+        self._calls.tell_about_jobs(("requeue", ""), batch, _NOT_RUNNING)
+        self._requeued.update(batch)
+
+    def _still_on(self, host_name: str, job_ids: Sequence[str]) -> list[str]:
+        """Those of the jobs that Slurm has on this host now."""
+        _require_node_name(host_name)
+        wanted = [_plain_id(job_id) for job_id in job_ids]
+        if not wanted:
+            return []
+        try:
+            text = self._calls.ask_jobs("-h", "-a", "-w", host_name, "-O", "JobArrayID:|")
+        except NotFoundError:
+            return []
+        there = {line.partition("|")[0].partition("+")[0] for line in text.splitlines()}
+        return [job_id for job_id in wanted if job_id in there]
 
     def _anybody_waits(self) -> bool:
         return bool(self._calls.ask_jobs("-h", "-a", "-t", "PENDING", "-O", "JobID").strip())

@@ -375,6 +375,22 @@ def test_a_dead_host_lets_go_of_its_jobs(harness: Harness, delete: bool) -> None
     assert host(harness.scheduler.poll(), "small-1") is None
 
 
+def test_a_job_that_runs_elsewhere_by_now_goes_on(harness: Harness) -> None:
+    join(harness, "small-1")
+    elsewhere = harness.submit(FULL, 300)
+    until(harness, runs(elsewhere))
+    join(harness, "small-2")
+    harness.scheduler.hold("small-2", mark("n2"))
+    harness.scheduler.vacate("small-2", [elsewhere])
+    harness.crash("small-2")
+    harness.scheduler.evacuate("small-2", [elsewhere], delete_jobs=False)
+    harness.scheduler.evacuate("small-2", [elsewhere], delete_jobs=True)
+    harness.wait(1)
+    found = job(harness.scheduler.poll(), elsewhere)
+    assert found is not None
+    assert (found.state, found.hosts) == (JobState.RUNNING, ("small-1",))
+
+
 def test_jobs_that_are_gone_cannot_be_stuck(harness: Harness) -> None:
     harness.scheduler.unstick(["999999"])
     harness.scheduler.unstick([])

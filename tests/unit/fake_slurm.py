@@ -54,6 +54,7 @@ class FakeSlurm:
         self.gres_types = {"gpu"}
         self.jobs = ""  # what squeue prints to a poll
         self.asked_jobs = ""  # what it prints when asked for certain jobs
+        self.jobs_on: dict[str, list[str]] = {}
         self.licences = ""
         self.hang_on: set[str] = set()  # verbs of scontrol that are executed, but never answered
         self.complaints: dict[str, str] = {}  # verb -> what it says instead of doing it
@@ -71,6 +72,8 @@ class FakeSlurm:
         return [argv for argv in self.runner.argvs if argv[0] != "squeue" and not set(asks) & set(argv)]
 
     def _squeue(self, call: Call) -> Completed | str:
+        if "-w" in call.argv:
+            return "".join(f"{job_id}|\n" for job_id in self.jobs_on.get(call.argv[call.argv.index("-w") + 1], ()))
         if "-j" in call.argv or "JobID" in call.argv:
             return self.asked_jobs
         return self.jobs

@@ -223,7 +223,8 @@ def test_a_deletion_that_never_answers_is_looked_at() -> None:
 def test_vacated_jobs_are_stuck_until_the_wait_is_lifted() -> None:
     slurm = FakeSlurm()
     scheduler = adapter(slurm)
-    scheduler.vacate("small-1", ["5", "7_1", "9+1"])
+    slurm.jobs_on["small-1"] = ["5", "7_1", "9+0", "9+1", "12"]
+    scheduler.vacate("small-1", ["5", "7_1", "9+1", "13"])
     assert slurm.changes() == [("scontrol", "requeue", "5,7_1,9")]
     slurm.jobs = "".join(job_line(job_id, "BeginTime", NOW + 100) for job_id in ("5", "6", "7_[1-2]", "9+1", "10"))
     stuck = [job.job_id for job in scheduler.poll().jobs if job.stuck]
@@ -251,6 +252,7 @@ def test_requeue_complaints_that_do_not_matter_and_one_that_does() -> None:
         "Invalid job id specified for job 5\nJob is pending execution for job 6\n"
         "Requested operation is presently disabled for job 7\n"
     )
+    slurm.jobs_on["small-1"] = ["5", "6", "7", "8"]
     scheduler.vacate("small-1", ["5", "6", "7"])
     slurm.complaints["requeue"] += "Access/permission denied for job 8\n"
     with pytest.raises(AuthError):
@@ -261,11 +263,12 @@ def test_evacuating_a_dead_host() -> None:
     slurm = FakeSlurm()
     scheduler = adapter(slurm)
     node = registered(slurm, used=2, flags={"NOT_RESPONDING", "COMPLETING", "DYNAMIC_NORM"})
+    slurm.jobs_on["small-1"] = ["5", "6"]
     scheduler.evacuate("small-1", ["5"], delete_jobs=True)
     assert slurm.changes()[0] == ("scancel", "5")
     assert node.base == "DOWN"
-    scheduler.evacuate("small-1", ["6"], delete_jobs=False)
-    assert slurm.changes()[-1] == ("scontrol", "requeue", "6")
+    scheduler.evacuate("small-1", ["6", "7"], delete_jobs=False)
+    assert slurm.changes()[-1] == ("scontrol", "requeue", "6")  # 7 is elsewhere by now
     scheduler.evacuate("gone-1", [], delete_jobs=False)
 
 
