@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from dynamiccluster.decide import match
@@ -114,15 +114,18 @@ def _recall(draft: Draft, packing: Packing) -> None:
 
 
 def _launch_for_jobs(draft: Draft, queue: Queue, packing: Packing) -> None:
-    wanted: dict[str, list[tuple[int, int]]] = {}
+    # Node ids are given in the order of the purchases: as nodes on their way are filled in the order of their ids, the
+    # next decision puts the same jobs onto the same nodes, and nothing is bought twice.
+    wanted: dict[str, dict[str, str]] = {}  # resource -> node id -> job
     for purchase in packing.purchases:
-        wanted.setdefault(purchase.resource, []).append((purchase.count, purchase.group))
-    for name, shares in wanted.items():
-        heads = [queue.groups[group].jobs[0].job_id for count, group in shares for _ in range(count)]
-        launch(draft, draft.resource(name), len(heads), _for_jobs(heads), nominate=heads)
+        head = queue.groups[purchase.group].jobs[0].job_id
+        wanted.setdefault(purchase.resource, {}).update((new_node_id(draft), head) for _ in range(purchase.count))
+    for name, heads in wanted.items():
+        _launch(draft, draft.resource(name), list(heads), _for_jobs(heads.values()), "engine")
+        draft.nominations.update((node_id, Nomination(until_obs=0.0, job_id=head)) for node_id, head in heads.items())
 
 
-def _for_jobs(heads: list[str]) -> str:
+def _for_jobs(heads: Iterable[str]) -> str:
     jobs = list(dict.fromkeys(heads))
     listed = ", ".join(jobs[:3]) + (f" and {len(jobs) - 3} more" if len(jobs) > 3 else "")
     return f"for waiting job(s) {listed}"
@@ -146,41 +149,34 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
                 launch(draft, resource, count, f"minimum of {resource.min_nodes} node(s)")
 
 
-def launch(
-    draft: Draft,
-    resource: Resource,
-    count: int,
-    reason: str,
-    *,
-    actor: str = "engine",
-    nominate: list[str] | None = None,
-) -> list[str]:
+def launch(draft: Draft, resource: Resource, count: int, reason: str, *, actor: str = "engine") -> list[str]:
     """Create the nodes and launch requests; the ids of the new nodes. The caller has checked the limits."""
-    made: list[str] = []
-    batch = draft.policy.limits.launch_batch or count
-    for start in range(0, count, batch):
-        node_ids = [new_node_id(draft) for _ in range(min(batch, count - start))]
+    node_ids = [new_node_id(draft) for _ in range(count)]
+    _launch(draft, resource, node_ids, reason, actor)
+    return node_ids
+
+
+def _launch(draft: Draft, resource: Resource, node_ids: list[str], reason: str, actor: str) -> None:
+    batch = draft.policy.limits.launch_batch or len(node_ids)
+    for start in range(0, len(node_ids), batch):
+        ids = node_ids[start : start + batch]
         record = Launch(
-            launch_id=f"{draft.policy.cluster_id}-{node_ids[0]}",
+            launch_id=f"{draft.policy.cluster_id}-{ids[0]}",
             resource=resource.name,
             tenancy=resource.tenancy,
-            node_ids=tuple(node_ids),
+            node_ids=tuple(ids),
             state=LaunchState.OPEN,
             requested_at=draft.now,
         )
         draft.put_launch(record)
         action_id = draft.new_action_id()
-        nodes = [_new_node(draft, resource, node_id, record.launch_id, action_id, reason) for node_id in node_ids]
+        nodes = [_new_node(draft, resource, node_id, record.launch_id, action_id, reason) for node_id in ids]
         request(draft, record, nodes, action_id, reason, actor)
-        for offset, node in enumerate(nodes):
+        for node in nodes:
             draft.event(EventKind.NODE, f"launch decided {reason}", node=node, actor=actor, to_state=node.state)
-            if nominate:
-                draft.nominations[node.node_id] = Nomination(until_obs=0.0, job_id=nominate[start + offset])
-        made += node_ids
     known = draft.breakers.get(resource.name)
-    if known and known.state is BreakerState.HALF_OPEN and made:
-        draft.breakers[resource.name] = replace(known, trial_node=made[0])
-    return made
+    if known and known.state is BreakerState.HALF_OPEN:
+        draft.breakers[resource.name] = replace(known, trial_node=node_ids[0])
 
 
 def _new_node(

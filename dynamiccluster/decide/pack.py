@@ -300,12 +300,11 @@ class Packer:
         if nodes == 1:
             self._rows.take(ask.need, added.start, pieces)
             return
-        if shape.distinct or shape.exclusive:
-            each = np.full(nodes, pieces // nodes, np.int64)
-            each[: pieces % nodes] += 1
-        else:  # fill node by node, so that the last one keeps room for others
-            per_node = match.pieces_per_node(shape, offer.capacity)
-            each = np.clip(pieces - np.arange(nodes) * per_node, 0, per_node)
+        per_node = match.pieces_per_node(shape, offer.capacity)
+        if shape.distinct:
+            per_node = min(per_node, max(1, pieces // shape.chunks))  # one piece of each job
+        # node by node, as rows that exist are filled, so that the last one keeps room for others
+        each = np.clip(pieces - np.arange(nodes) * per_node, 0, per_node)
         self._rows.take(ask.need, np.arange(added.start, added.stop), each)
 
     def _complete_one(self, ask: _Ask, ties: list[list[Offer]]) -> int:
