@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import fcntl
 import importlib
 import os
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = ROOT / ".demo"
 COMMAND = [sys.executable, "-m", "dynamiccluster.cli.main"]
 LONGEST_SOCKET = 107  # bytes of a Unix socket's path: unix(7)
+PR_SET_PDEATHSIG = 1  # prctl(2)
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
 LOOK_S = 5.0  # between two lines when nobody sits at a terminal
@@ -141,6 +143,7 @@ def play(scene: Scene, scratch: Path, speed: float, port: int, seconds: float) -
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for us; we tell the service
+            preexec_fn=end_with_us,
         )
     try:
         client = Client(str(scratch / "demo.sock"), timeout_s=10.0)
@@ -165,6 +168,11 @@ def play(scene: Scene, scratch: Path, speed: float, port: int, seconds: float) -
         with undisturbed():
             stop(service)
             print("stopped; nothing is left behind", flush=True)
+
+
+def end_with_us() -> None:
+    """In the service's process, before it begins: should the demo be killed, the kernel asks it to end, too."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def wait_until_it_answers(client: Client, service: subprocess.Popen[bytes]) -> bool:
