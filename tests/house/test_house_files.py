@@ -12,7 +12,6 @@ from sources import ROOT, Module, module, package
 
 MOST_LINES = 450
 LONGER = {
-    "decide/lifecycle.py": "the table of states, its prose and what moving means are read together",
 }
 
 WAIVER = re.compile(r"#\s*(type:\s*ignore\b(\[[^\]]*\])?|noqa\b(:\s*[A-Z]+\d+(\s*,\s*[A-Z]+\d+)*)?|pragma:\s*no cover)")
