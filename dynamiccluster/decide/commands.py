@@ -10,10 +10,9 @@ from dynamiccluster.decide.draft import SCHEDULER, Draft
 from dynamiccluster.decide.grow import launch
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import open_ledger
-from dynamiccluster.decide.orphans import new_node_id
+from dynamiccluster.decide.orphans import new_node_id, take_in_adopted
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
 from dynamiccluster.model.event import EventKind
-from dynamiccluster.model.launch import Launch, LaunchState
 from dynamiccluster.model.memory import Override
 from dynamiccluster.model.resource import ResourceFlag
 from dynamiccluster.model.worker_node import COUNTED, NodeState, WorkerNode
@@ -171,36 +170,21 @@ def _adopt(draft: Draft, command: Command) -> CommandReply:
     if find_node(draft, command.target):
         return _no(command, ReplyCode.NOT_ALLOWED, f"{command.target} is a worker node of ours already")
     node_id = new_node_id(draft)
-    launch_id = f"adopted-{node_id}"
-    draft.put_launch(
-        Launch(
-            launch_id=launch_id,
-            resource=resource.name,
-            tenancy=resource.tenancy,
-            node_ids=(node_id,),
-            state=LaunchState.SETTLED,
-            requested_at=draft.now,
-            closed_at=draft.now,
-            adopted=True,
-        )
+    node = WorkerNode(
+        node_id=node_id,
+        resource=resource.name,
+        tenancy=resource.tenancy,
+        launch_id=f"adopted-{node_id}",
+        state=NodeState.JOINING,
+        host_name=host.name,
+        address=host.address,
+        instance_id=command.instance_id,
+        created_at=draft.now,
+        state_since_at=draft.now,
+        state_since_obs=draft.obs(SCHEDULER),
+        billed_from_at=draft.now,
+        adopted=True,
+        reason=f"adopted by {command.actor}",
     )
-    node = draft.put(
-        WorkerNode(
-            node_id=node_id,
-            resource=resource.name,
-            tenancy=resource.tenancy,
-            launch_id=launch_id,
-            state=NodeState.JOINING,
-            host_name=host.name,
-            address=host.address,
-            instance_id=command.instance_id,
-            created_at=draft.now,
-            state_since_at=draft.now,
-            state_since_obs=draft.obs(SCHEDULER),
-            billed_from_at=draft.now,
-            adopted=True,
-            reason=f"adopted by {command.actor}",
-        )
-    )
-    draft.event(EventKind.NODE, node.reason, node=node, actor=command.actor, to_state=node.state)
+    take_in_adopted(draft, node, command.actor)
     return _yes(command, f"{host.name} is now worker node {node_id} of {resource.name}", (node_id,))

@@ -162,40 +162,43 @@ def _sweep(draft: Draft, view: CloudView, instance: Instance) -> None:
 
 def _adopt(draft: Draft, view: CloudView, instance: Instance) -> None:
     node_id = instance.node_id if instance.node_id and instance.node_id not in draft.nodes else new_node_id(draft)
-    launch_id = instance.launch_id or f"adopted-{node_id}"
-    known = draft.launches.get(launch_id)
+    node = WorkerNode(
+        node_id=node_id,
+        resource=instance.resource,
+        tenancy=view.tenancy,
+        launch_id=instance.launch_id or f"adopted-{node_id}",
+        state=NodeState.STARTING,
+        host_name=instance.host_name or instance.name,
+        address=instance.address,
+        instance_id=instance.instance_id,
+        instance_name=instance.name,
+        created_at=instance.created_at or draft.now,
+        state_since_at=draft.now,
+        state_since_obs=draft.obs(cloud_source(view.tenancy)),
+        billed_from_at=instance.created_at or draft.now,
+        adopted=True,
+        reason="adopted: it carries our cluster id and our store does not know it",
+    )
+    take_in_adopted(draft, node, "engine")
+
+
+def take_in_adopted(draft: Draft, node: WorkerNode, actor: str) -> None:
+    """Put a node into the books that no launch of ours has made, with a launch record that says so."""
+    known = draft.launches.get(node.launch_id)
     draft.put_launch(
         Launch(
-            launch_id=launch_id,
-            resource=instance.resource,
-            tenancy=view.tenancy,
-            node_ids=(*(known.node_ids if known else ()), node_id),
+            launch_id=node.launch_id,
+            resource=node.resource,
+            tenancy=node.tenancy,
+            node_ids=(*(known.node_ids if known else ()), node.node_id),
             state=LaunchState.SETTLED,
-            requested_at=instance.created_at,
+            requested_at=node.created_at,
             closed_at=draft.now,
             adopted=True,
         )
     )
-    node = draft.put(
-        WorkerNode(
-            node_id=node_id,
-            resource=instance.resource,
-            tenancy=view.tenancy,
-            launch_id=launch_id,
-            state=NodeState.STARTING,
-            host_name=instance.host_name or instance.name,
-            address=instance.address,
-            instance_id=instance.instance_id,
-            instance_name=instance.name,
-            created_at=instance.created_at or draft.now,
-            state_since_at=draft.now,
-            state_since_obs=draft.obs(cloud_source(view.tenancy)),
-            billed_from_at=instance.created_at or draft.now,
-            adopted=True,
-            reason="adopted: it carries our cluster id and our store does not know it",
-        )
-    )
-    draft.event(EventKind.NODE, node.reason, node=node, to_state=node.state)
+    draft.put(node)
+    draft.event(EventKind.NODE, node.reason, node=node, actor=actor, to_state=node.state)
 
 
 def new_node_id(draft: Draft) -> str:

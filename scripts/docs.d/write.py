@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from dynamiccluster.config.reference import reference
-from dynamiccluster.decide.lifecycle import markdown
+from dynamiccluster.decide.lifecycle_page import markdown
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {"configuration.md": reference, "lifecycle.md": markdown}
