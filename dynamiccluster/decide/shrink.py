@@ -108,6 +108,7 @@ def _idle(draft: Draft, need: Need) -> None:
     if not hosts.started_at:
         return
     clock = draft.obs(SCHEDULER)
+    waiting = frozenset(job.job_id for group in need.groups for job in group.jobs) if draft.nominations else frozenset()
     ready: dict[str, list[tuple[float, WorkerNode]]] = {}
     working: dict[str, int] = {}
     for node in draft.nodes.values():
@@ -121,7 +122,7 @@ def _idle(draft: Draft, need: Need) -> None:
         host = hosts.by_name.get(node.host_name)
         if host is None or host.hold is not None or hosts.busy(host):
             continue  # an operator's own mark is left alone
-        if node.node_id in need.wanted or _nominated(draft, node, clock):
+        if node.node_id in need.wanted or _nominated(draft, node, clock, waiting):
             continue
         resource = draft.resource(node.resource)
         if _idle_left_s(node, host, resource, clock) <= 0:
@@ -132,11 +133,13 @@ def _idle(draft: Draft, need: Need) -> None:
             apply(draft, node.node_id, NodeEvent.SHRINK, f"idle for {clock - since_obs:.0f} s, no waiting job fits it")
 
 
-def _nominated(draft: Draft, node: WorkerNode, clock: float) -> bool:
+def _nominated(draft: Draft, node: WorkerNode, clock: float, waiting: frozenset[str]) -> bool:
+    """Whether the node is still kept for the job it was bought for: while that job waits, and not for ever."""
     nomination = draft.nominations.get(node.node_id)
     if nomination is None:
         return False
-    if nomination.until_obs == 0.0 or clock < nomination.until_obs:
+    in_time = nomination.until_obs == 0.0 or clock < nomination.until_obs
+    if in_time and nomination.job_id in waiting:
         return True
     del draft.nominations[node.node_id]
     return False
