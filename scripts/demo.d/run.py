@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after so many seconds")
     parser.add_argument("--port", type=int, default=8001, help="of the REST API on loopback [8001]")
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT is ignored in what a script starts with &
         signal.signal(number, signal.default_int_handler)
     scene: Scene = importlib.import_module("slurm" if options.slurm else "embedded").Scene()
     speed = options.speed or 1.0
