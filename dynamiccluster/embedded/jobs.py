@@ -68,6 +68,7 @@ class BatchJob:
     wait: Wait = Wait.NOT_YET
     reason: str = "None"
     placement: dict[str, int] = field(default_factory=dict)  # host name -> pieces
+    hidden: bool = False  # started, and the lists do not show it yet
     started_at: float = 0.0
     ended_at: float = 0.0
     run_serial: int = 0  # tells the end of this run from the end of an earlier one

@@ -23,6 +23,7 @@ class QueueRules:
     epilog_s: float = 3.0  # an ended job keeps its hosts for so long
     listed_s: float = 120.0  # an ended job stays in the list for so long
     notice_s: float = 120.0  # a daemon that does not answer makes its host DOWN after so long
+    show_s: float = 0.0  # lists show a job that has started only after so long, or once its host's hold is acknowledged
     requeue_on_death: bool = True  # jobs of a DOWN host are requeued by the scheduler itself; else somebody must do it
 
 
@@ -140,6 +141,16 @@ class BatchQueue:
         host.mark, host.held_at = mark, self.agenda.now
         self._host_shown(host)
 
+    def acknowledged(self, name: str) -> None:
+        """Somebody has been told that his hold of this host is in force: from now on lists show all that runs there."""
+        host = self.hosts.get(name)
+        for job_id in host.runs if host is not None else ():
+            self._reveal(self.jobs[job_id])
+
+    def schedule_now(self) -> None:
+        """Make a scheduling pass at once."""
+        self._pass()
+
     def release(self, name: str, mark: str) -> None:
         host = self._known(name)
         if not host.mark:
@@ -210,6 +221,14 @@ class BatchQueue:
         if not self._pass_due:
             self._pass_due = True
             self.agenda.after(self.rules.pass_s, self._pass)
+
+    def _reveal(self, job: BatchJob) -> None:
+        if job.hidden:
+            job.hidden = False
+            self._shown(job)
+            for name in job.placement:
+                if name in self.hosts:
+                    self.hosts[name].picture = None
 
     def _wait(self, job: BatchJob) -> None:
         insort(self._line, (job.order, job.job_id))
@@ -288,6 +307,7 @@ class BatchQueue:
             if host is not None:
                 host.free(job.job_id)
         job.placement = {}
+        job.hidden = False
         job.run_serial += 1
         record = self.jobs.get(job.array_id)
         if record is not None:
@@ -366,6 +386,9 @@ class BatchQueue:
         for host, pieces in placement:
             job.placement[host.name] = pieces
             host.occupy(job.job_id, host.use_of(shape, pieces), shape.exclusive)
+        if self.rules.show_s > 0:
+            job.hidden = True
+            self.agenda.after(self.rules.show_s, partial(self._reveal, job))
         self._shown(job)
         record = self.jobs.get(job.array_id)
         if record is not None:

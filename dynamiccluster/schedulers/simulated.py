@@ -9,6 +9,7 @@ from dynamiccluster.embedded.jobs import BatchJob, Cause
 from dynamiccluster.embedded.queue import BatchQueue
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.kit.clock import Clock
+from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Hold, Host
 from dynamiccluster.model.job import Job, JobState
 from dynamiccluster.model.resource import Resource
@@ -88,14 +89,17 @@ class SimulatedScheduler:
 
     def _host(self, host: BatchHost) -> Host:
         if host.picture is None:
+            jobs = self._queue.jobs
+            shown = [job_id for job_id in host.runs if not jobs[job_id].hidden]
+            used = host.used if len(shown) == len(host.runs) else sum((host.runs[each] for each in shown), Capacity())
             hold = Hold(host.mark, host.mark.startswith(self._our_prefix)) if host.mark else None
             host.picture = Host(
                 host.name,
                 host.state,
                 host.attributes.capacity,
-                host.used,
-                tuple(host.runs),
-                bool(host.runs),
+                used,
+                tuple(shown),
+                bool(shown),
                 host.attributes.features,
                 host.attributes.gpu_type,
                 host.attributes.queues,
@@ -109,23 +113,23 @@ class SimulatedScheduler:
 def _job(job: BatchJob) -> Job:
     if job.picture is None:
         request = job.request
-        waiting = job.state is JobState.PENDING
+        waiting = job.hidden or job.state is JobState.PENDING
         job.picture = Job(
             job.job_id,
-            job.state,
+            JobState.PENDING if waiting else job.state,
             request.shape,
             request.name,
             request.user,
             request.priority,
             job.submitted_at,
             job.wait,
-            job.reason if waiting else "",
+            (job.reason or "Priority") if waiting else "",
             job.tasks,
             request.throttle,
             job.running_tasks,
             job.eligible_at if waiting and job.reason == "BeginTime" else 0.0,
-            job.started_at,
-            tuple(job.placement),
+            0.0 if waiting else job.started_at,
+            () if waiting else tuple(job.placement),
             request.rerunnable,
             job.stuck,
         )

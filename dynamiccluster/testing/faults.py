@@ -26,6 +26,7 @@ class FaultKind(StrEnum):
     QUOTA = "quota"
     THROTTLE = "throttle"
     AUTH = "auth"
+    IGNORED = "ignored"  # terminate is answered with success and forgotten
     PARTIAL = "partial"  # fewer machines than asked
     COMMIT_FAILS = "commit-fails"  # the store cannot be written
     CLOCK_JUMP = "clock-jump"  # ``amount``: seconds, below 0 = back
@@ -142,6 +143,7 @@ CLOUD_KINDS = (
     FaultKind.QUOTA,
     FaultKind.THROTTLE,
     FaultKind.PARTIAL,
+    FaultKind.IGNORED,
 )
 RESOURCE_KINDS = (
     FaultKind.SOLD_OUT,

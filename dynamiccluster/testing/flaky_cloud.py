@@ -64,6 +64,8 @@ class FlakyCloud:
     def terminate(self, instance_ids: Sequence[str]) -> None:
         if self._calls.strikes(FaultKind.THROTTLE):
             raise ThrottledError(f"{self.tenancy}: throttled")
+        if self._calls.strikes(FaultKind.IGNORED):
+            return
         self._calls.act("terminate", lambda: self._inner.terminate(instance_ids))
 
     def console_tail(self, instance_id: str) -> str:

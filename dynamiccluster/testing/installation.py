@@ -15,10 +15,12 @@ from dynamiccluster.embedded.jobs import JobRequest
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.engine.loop import Engine
 from dynamiccluster.kit.pace import PacedClock
+from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import Command, CommandKind
 from dynamiccluster.model.job import JobState, Shape
 from dynamiccluster.model.plan import Plan
+from dynamiccluster.model.worker_node import NodeState
 from dynamiccluster.schedulers.simulated import SimulatedScheduler
 from dynamiccluster.store.memory import MemoryStore
 from dynamiccluster.testing.bridge import InlineBridge
@@ -37,7 +39,9 @@ ENDS = (FaultKind.CRASH, FaultKind.CRASH_STORE_LOST, FaultKind.STOP)
 REMOVAL_STEPS = ("hold", "host-remove", "terminate")
 """Between any two steps of a removal a job may arrive that fits the very node."""
 
-INTRUDES = 0.1
+LEAVING = frozenset({NodeState.HOLDING, NodeState.HELD, NodeState.REMOVING, NodeState.TERMINATING})
+
+INTRUDES = 0.15
 """Share of the removal steps at which one does."""
 
 EXPLAIN_EVERY = 40
@@ -189,9 +193,7 @@ class Installation:
 
     def _build(self) -> tuple[Engine, InlineBridge]:
         around, cluster_id = self._around, self.cluster_id
-        bridge = InlineBridge(
-            random.Random(self._rng.random()), stalls=self._stalls, delivered=self.invariants.delivered
-        )
+        bridge = InlineBridge(random.Random(self._rng.random()), stalls=self._stalls, delivered=self._delivered)
         scheduler = FlakyScheduler(
             SimulatedScheduler(around.site, around.clock, cluster_id),
             around.faults,
@@ -233,6 +235,14 @@ class Installation:
         )
         return engine, bridge
 
+    def _delivered(self, name: str, result: object) -> None:
+        """The engine gets an answer: of a list, or that a hold is in force."""
+        verb, _, host_name = name.partition(" ")
+        if verb == ActionKind.HOLD:
+            with self._around.site.at(self._around.clock):
+                self._queue.acknowledged(host_name)
+        self.invariants.delivered(name, result)
+
     def _word(self) -> str:
         return "".join(self._rng.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(4))
 
@@ -261,11 +271,13 @@ class Installation:
 
     def _intrude(self) -> None:
         """A job arrives that fits a node which is just being removed."""
+        names = {node.host_name for node in self.invariants.nodes.values() if node.state in LEAVING}
         with self._around.site.at(self._around.clock):
-            leaving = [host for host in self._queue.hosts.values() if host.mark and not host.physical]
+            leaving = [host for host in self._queue.hosts.values() if host.name in names]
             if leaving and self._elapsed_s() < self._around.span_s:
                 shape = self._fitting(self._rng.choice(leaving))
                 self._queue.submit(JobRequest(shape, 120.0, name="intruder", priority=1000.0))
+                self._queue.schedule_now()
 
     def _fitting(self, host: BatchHost) -> Shape:
         mine = host.attributes

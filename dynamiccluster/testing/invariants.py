@@ -203,6 +203,8 @@ class Invariants:
             self.broken(1, f"{host.name} is to be removed while the last view shows it up and not held")
         elif shown.busy or shown.jobs or any(host.name in j.hosts for j in self.view.jobs if j.state in OCCUPYING):
             self.broken(1, f"{host.name} is to be removed while the last view shows work on it")
+        elif host.mark == shown.hold.mark and host.runs:
+            self.broken(1, f"{host.name} is to be removed while {', '.join(host.runs)} run(s) on it")
 
     def _had_its_time(self, node: WorkerNode) -> None:
         """Promise 4: time in which nobody watched does not count against a machine that is on its way."""

@@ -172,6 +172,7 @@ def _installation(
     rules = QueueRules(
         pass_s=rng.choice((1.0, 5.0, 15.0)),
         notice_s=rng.choice((60.0, 300.0)),
+        show_s=rng.choice((0.0, 30.0)),
         requeue_on_death=rng.random() < 0.6,
     )
     habits = Habits(jobs_per_day=500.0 * share, burst=rng.choice((3.0, 6.0, 15.0)))

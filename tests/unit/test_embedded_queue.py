@@ -255,3 +255,18 @@ def test_a_job_started_on_a_dead_host_hangs_until_the_scheduler_notices() -> Non
     pass_time(queue, 30)
     assert job.state is JobState.PENDING
     assert [entry.living for entry in job.interruptions] == [False]
+
+
+def test_lists_may_show_a_start_late_but_not_beyond_the_acknowledgement_of_a_hold() -> None:
+    queue = queue_with("a", rules=QueueRules(show_s=30.0))
+    job = queue.jobs[queue.submit(JobRequest(ONE_CORE, 500.0))]
+    queue.schedule_now()
+    assert (job.state, job.hidden) == (JobState.RUNNING, True)
+    queue.acknowledged("no such host")
+    queue.acknowledged("a")
+    assert not job.hidden
+    other = queue.jobs[queue.submit(JobRequest(ONE_CORE, 500.0))]
+    pass_time(queue, 6)
+    assert other.hidden
+    pass_time(queue, 30)
+    assert not other.hidden

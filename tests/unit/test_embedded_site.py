@@ -8,7 +8,9 @@ import pytest
 
 from dynamiccluster.clouds.simulated import SimulatedCloud
 from dynamiccluster.embedded.demo import demo_site
+from dynamiccluster.embedded.jobs import JobRequest
 from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits, Window
+from dynamiccluster.embedded.queue import QueueRules
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.embedded.workload import Habits, bursts, palette
 from dynamiccluster.errors import AuthError, BadConfigError, CapacityError, QuotaError, ThrottledError
@@ -16,6 +18,7 @@ from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import HostState
 from dynamiccluster.model.instance import InstanceState
+from dynamiccluster.model.job import JobState, Shape
 from dynamiccluster.model.resource import Reservation, Resource
 from dynamiccluster.schedulers.simulated import SimulatedScheduler
 
@@ -257,3 +260,21 @@ def test_a_resource_of_the_demo_site_fails_for_a_while() -> None:
     scheduler.add("a", "", RESOURCE)
     clock.elapsed_s += 600
     assert scheduler.poll().hosts[0].state is HostState.JOINING
+
+
+def test_a_job_that_lists_do_not_show_yet_looks_pending_and_its_host_empty() -> None:
+    site, clock = Site(1, START), HandClock()
+    queue = site.add_queue("c1", QueueRules(show_s=30.0))
+    site.add_tenancy("t")
+    scheduler = SimulatedScheduler(site, clock, "c1")
+    SimulatedCloud(site, "t", clock, "c1").launch("l1", RESOURCE, specs("a"))
+    scheduler.add("a", "", RESOURCE)
+    clock.elapsed_s = 120
+    with site.at(clock):
+        queue.submit(JobRequest(Shape(chunk=Capacity(1)), 500.0))
+        queue.schedule_now()
+    view = scheduler.poll()
+    assert (view.jobs[0].state, view.jobs[0].hosts, view.hosts[0].busy) == (JobState.PENDING, (), False)
+    clock.elapsed_s = 150
+    view = scheduler.poll()
+    assert (view.jobs[0].state, view.jobs[0].hosts, view.hosts[0].jobs) == (JobState.RUNNING, ("a",), ("1",))
