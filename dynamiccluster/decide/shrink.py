@@ -7,6 +7,7 @@ later shows it held and empty -> out of the scheduler -> terminated -> confirmed
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 from dynamiccluster.decide import breaker
 from dynamiccluster.decide.draft import SCHEDULER, Draft
@@ -108,7 +109,7 @@ def _idle(draft: Draft, need: Need) -> None:
     if not hosts.started_at:
         return
     clock = draft.obs(SCHEDULER)
-    waiting = frozenset(job.job_id for group in need.groups for job in group.jobs) if draft.nominations else frozenset()
+    waiting = _Waiting(need)
     ready: dict[str, list[tuple[float, WorkerNode]]] = {}
     working: dict[str, int] = {}
     for node in draft.nodes.values():
@@ -133,13 +134,24 @@ def _idle(draft: Draft, need: Need) -> None:
             apply(draft, node.node_id, NodeEvent.SHRINK, f"idle for {clock - since_obs:.0f} s, no waiting job fits it")
 
 
-def _nominated(draft: Draft, node: WorkerNode, clock: float, waiting: frozenset[str]) -> bool:
+class _Waiting:
+    """Ids of the waiting jobs, gathered only if an idle node is nominated at all."""
+
+    def __init__(self, need: Need) -> None:
+        self._need = need
+
+    @cached_property
+    def job_ids(self) -> frozenset[str]:
+        return frozenset(job.job_id for group in self._need.groups for job in group.jobs)
+
+
+def _nominated(draft: Draft, node: WorkerNode, clock: float, waiting: _Waiting) -> bool:
     """Whether the node is still kept for the job it was bought for: while that job waits, and not for ever."""
     nomination = draft.nominations.get(node.node_id)
     if nomination is None:
         return False
     in_time = nomination.until_obs == 0.0 or clock < nomination.until_obs
-    if in_time and nomination.job_id in waiting:
+    if in_time and nomination.job_id in waiting.job_ids:
         return True
     del draft.nominations[node.node_id]
     return False
