@@ -117,6 +117,17 @@ def nodes_needed(shape: Shape, capacity: Capacity, jobs: int) -> int:
     return max(total, shape.chunks) if shape.distinct else total
 
 
+def jobs_in(shape: Shape, capacity: Capacity, nodes: int) -> int:
+    """How many whole jobs ``nodes`` empty nodes of this size hold, which is at least a piece's."""
+    per_node = pieces_per_node(shape, capacity)
+    if shape.exclusive:
+        per_job = shape.chunks if shape.distinct else -(-shape.chunks // per_node)
+        return nodes // per_job
+    if shape.distinct and nodes < shape.chunks:
+        return 0
+    return nodes * per_node // shape.chunks
+
+
 def in_one_piece(shape: Shape) -> Shape:
     """The same job as one piece on one host, which it then pays for once."""
     whole = shape.chunk * shape.chunks + Capacity(memory_mib=shape.memory_per_host_mib)

@@ -15,9 +15,8 @@ import numpy as np
 from dynamiccluster.decide import match
 from dynamiccluster.decide.demand import Group, Segment
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
-from dynamiccluster.decide.limits import PLENTY, Ledger
-from dynamiccluster.decide.rows import Found, Ints, Need, Rows, Stage
-from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.decide.limits import Ledger
+from dynamiccluster.decide.rows import NOTHING_FOUND, Found, Ints, Need, Rows, Stage
 from dynamiccluster.model.job import Shape
 from dynamiccluster.model.plan import Refusal
 
@@ -218,18 +217,25 @@ class Packer:
     def _buy(self, ask: _Ask, jobs: int) -> int:
         """Buy nodes for jobs that nothing existing holds; how many jobs got nodes."""
         ties = self._candidates(ask.lot)
-        gang = ask.shape.chunks > 1
-        served = 0
-        if ties and gang:
-            served += self._complete_one(ask, ties)
+        gang = bool(ties) and ask.shape.chunks > 1
+        served = self._gang_by_gang(ask, ties, jobs, span=False) if gang else 0
         for tie in ties:
             if served >= jobs:
                 break
             served += self._buy_from_tie(ask, tie, jobs - served)
-        while gang and served < jobs and self._span(ask, ties):
-            served += 1
+        if gang and served < jobs:
+            served += self._gang_by_gang(ask, ties, jobs - served, span=True)
         if served < jobs and ask.lot.ties:
             self._packing.limited = True  # it has candidates, and they refused it
+        return served
+
+    def _gang_by_gang(self, ask: _Ask, ties: list[list[Offer]], jobs: int, *, span: bool) -> int:
+        """Gangs that no resource takes alone; how many. What is bought for one may have room for the next."""
+        served = 0
+        while served < jobs and (self._complete(ask, ties) or (span and self._span(ask, ties))):
+            served += 1
+            if served < jobs:
+                served += self._place(ask, jobs - served)
         return served
 
     def _candidates(self, lot: Lot) -> list[list[Offer]]:
@@ -282,7 +288,7 @@ class Packer:
         shape = ask.shape
         gang = match.nodes_needed(shape, offer.capacity, 1)
         room = self._room(ask, offer, gang, match.nodes_needed(shape, offer.capacity, jobs))
-        bought = min(jobs, _jobs_in(shape, offer.capacity, room))
+        bought = min(jobs, match.jobs_in(shape, offer.capacity, room))
         if bought <= 0:
             return 0
         nodes = match.nodes_needed(shape, offer.capacity, bought)
@@ -307,60 +313,70 @@ class Packer:
         each = np.clip(pieces - np.arange(nodes) * per_node, 0, per_node)
         self._rows.take(ask.need, np.arange(added.start, added.stop), each)
 
-    def _complete_one(self, ask: _Ask, ties: list[list[Offer]]) -> int:
+    def _part(self, ask: _Ask) -> Found:
+        """Rows that hold a part of one gang."""
+        if ask.shape.exclusive and not ask.shape.distinct:
+            return NOTHING_FOUND  # whole hosts of its own: not worth the complication
+        return self._rows.find(ask.need, 1)
+
+    def _complete(self, ask: _Ask, ties: list[list[Offer]]) -> bool:
         """One gang partly on rows that exist, the rest on new nodes of one resource."""
-        shape = ask.shape
-        if shape.exclusive and not shape.distinct:
-            return 0
-        found = self._rows.find(ask.need, 1)
-        if not found.total or found.total >= shape.chunks:
-            return 0
-        lacking = shape.chunks - found.total
+        shape, part = ask.shape, self._part(ask)
+        lacking = shape.chunks - part.total
+        if not part.total or lacking <= 0:
+            return False
         for tie in ties:
             for offer in self._by_tie_break(tie):
-                per_node = 1 if shape.distinct else match.pieces_per_node(shape, offer.capacity)
-                nodes = -(-lacking // per_node)
-                if self._room(ask, offer, nodes, nodes) < nodes:
-                    continue
-                self._rows.take(ask.need, found.rows, found.pieces)
-                self._new_rows(ask, offer, nodes, lacking)
-                ask.outcome.on_new += 1
-                return 1
-        return 0
+                nodes = -(-lacking // _pieces_of_one_job(shape, offer))
+                if self._room(ask, offer, nodes, nodes) >= nodes:
+                    self._book_gang(ask, part, [(offer, nodes, lacking)])
+                    return True
+        return False
 
     def _span(self, ask: _Ask, ties: list[list[Offer]]) -> bool:
-        """One gang over new nodes of several resources, when no single one has the room."""
+        """One gang over rows that exist and new nodes of several resources, when no single one has the room."""
+        part = self._part(ask)
+        lacking = ask.shape.chunks - part.total
         offers = [offer for tie in ties for offer in self._by_tie_break(tie)]
-        if not self._shares(ask.shape, offers, self._ledger):
+        if lacking <= 0 or not _shares(ask.shape, lacking, offers, self._ledger):
             return False
         # limits that resources share (quota, cluster, budget) must hold for the sum, too
-        shares = self._shares(ask.shape, offers, self._ledger.copy(), book=True)
-        for offer, nodes, pieces in shares:
-            self._new_rows(ask, offer, nodes, pieces)
-        ask.outcome.on_new += bool(shares)
+        shares = _shares(ask.shape, lacking, offers, self._ledger.copy(), book=True)
+        if shares:
+            self._book_gang(ask, part, shares)
         return bool(shares)
 
-    @staticmethod
-    def _shares(
-        shape: Shape, offers: Sequence[Offer], ledger: Ledger, *, book: bool = False
-    ) -> list[tuple[Offer, int, int]]:
-        """Nodes and pieces by offer for one job, as each alone has room; with ``book``, as all together have."""
-        lacking = shape.chunks
-        shares: list[tuple[Offer, int, int]] = []
-        for offer in offers:
-            per_node = 1 if shape.distinct else match.pieces_per_node(shape, offer.capacity)
-            nodes = -(-lacking // per_node)
-            nodes = min(nodes, ledger.room(offer.resource, nodes)[0])
-            if nodes <= 0:
-                continue
-            if book:
-                ledger.take(offer.resource, nodes)
-            pieces = min(lacking, nodes * per_node)
-            shares.append((offer, nodes, pieces))
-            lacking -= pieces
-            if not lacking:
-                return shares
-        return []
+    def _book_gang(self, ask: _Ask, part: Found, shares: list[tuple[Offer, int, int]]) -> None:
+        self._rows.take(ask.need, part.rows, part.pieces)
+        for offer, nodes, pieces in shares:
+            self._new_rows(ask, offer, nodes, pieces)
+        ask.outcome.on_new += 1
+
+
+def _pieces_of_one_job(shape: Shape, offer: Offer) -> int:
+    """How many pieces of one job an empty node takes."""
+    return 1 if shape.distinct else match.pieces_per_node(shape, offer.capacity)
+
+
+def _shares(
+    shape: Shape, lacking: int, offers: Sequence[Offer], ledger: Ledger, *, book: bool = False
+) -> list[tuple[Offer, int, int]]:
+    """Nodes and pieces by offer, as each alone has room; with ``book``, as all together have. Empty if too little."""
+    shares: list[tuple[Offer, int, int]] = []
+    for offer in offers:
+        per_node = _pieces_of_one_job(shape, offer)
+        nodes = -(-lacking // per_node)
+        nodes = min(nodes, ledger.room(offer.resource, nodes)[0])
+        if nodes <= 0:
+            continue
+        if book:
+            ledger.take(offer.resource, nodes)
+        pieces = min(lacking, nodes * per_node)
+        shares.append((offer, nodes, pieces))
+        lacking -= pieces
+        if not lacking:
+            return shares
+    return []
 
 
 def _whole_jobs(need: Need, found: Found, jobs: int) -> int:
@@ -375,16 +391,3 @@ def _whole_jobs(need: Need, found: Found, jobs: int) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _jobs_in(shape: Shape, capacity: Capacity, nodes: int) -> int:
-    """How many whole jobs ``nodes`` empty nodes of this size hold."""
-    if nodes <= 0:
-        return 0
-    per_node = match.pieces_per_node(shape, capacity)
-    if shape.exclusive:
-        per_job = shape.chunks if shape.distinct else -(-shape.chunks // per_node)
-        return nodes // per_job
-    if shape.distinct and nodes < shape.chunks:
-        return 0
-    return min(nodes * per_node // shape.chunks, PLENTY)

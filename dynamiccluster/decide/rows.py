@@ -111,7 +111,7 @@ class Found(NamedTuple):
 
 
 _NO_ROWS = np.zeros(0, np.int64)
-_NOTHING = Found(_NO_ROWS, _NO_ROWS, 0)
+NOTHING_FOUND = Found(_NO_ROWS, _NO_ROWS, 0)
 _COLUMNS = ("_cores", "_memory", "_gpus", "_class", "_stage", "_whole", "_used")
 
 
@@ -191,7 +191,7 @@ class Rows:
             if total >= wanted:
                 break
         if not rows:
-            return _NOTHING
+            return NOTHING_FOUND
         if len(rows) == 1:
             return Found(rows[0], pieces[0], total)
         return Found(np.concatenate(rows), np.concatenate(pieces), total)
