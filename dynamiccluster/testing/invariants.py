@@ -32,6 +32,8 @@ REMEMBERED_VIEWS = 100
 POLLS_PER_LOOK = 3
 """A gap between two good lists counts as at most so many poll intervals."""
 
+GIVEN_UP = frozenset({NodeState.FAILED, NodeState.REMOVING})
+
 ENDING = frozenset({InstanceState.TERMINATING, InstanceState.GONE})
 
 
@@ -136,7 +138,7 @@ class Invariants:
             was = before.get(node.node_id)
             if node.state is NodeState.REMOVING and (was is None or was.state is not NodeState.REMOVING):
                 self._removal_is_proven(node)
-            elif node.state is NodeState.FAILED and was is not None and was.state in COMING:
+            if node.state in GIVEN_UP and was is not None and was.state in COMING:
                 self._had_its_time(node)
 
     def _forgotten(self, node: WorkerNode) -> None:

@@ -81,7 +81,7 @@ class ServiceDouble:
         self.reloads.append(actor)
         return list(self.reload_problems)
 
-    def dry_run(self) -> Plan:
+    async def dry_run(self) -> Plan:
         self._fail()
         if self.plan is not None:
             return self.plan
