@@ -138,6 +138,7 @@ def _host(line: str, is_ours: Callable[[str], bool], template_prefix: str) -> tu
     cores_used = int(values.get("CPUAlloc") or 0)
     busy = cores_used > 0 or base in _BUSY_BASES or "COMPLETING" in flags
     gpus, gpu_type = _gres(values.get("Gres", ""))
+    hold = _hold(line, flags, is_ours)
     # FUTURE nodes of slurm.conf are shapes without machines; those created at run time are machines to come.
     template = name.startswith(template_prefix) or (base == "FUTURE" and not dynamic)
     host = Host(
@@ -150,20 +151,20 @@ def _host(line: str, is_ours: Callable[[str], bool], template_prefix: str) -> tu
         frozenset(word for word in plain(values.get("AvailableFeatures", "")).split(",") if word),
         gpu_type,
         frozenset(word for word in plain(values.get("Partitions", "")).split(",") if word),
-        _hold(line, flags, is_ours),
+        hold,
         plain(values.get("NodeAddr", "")),
-        word,
+        f"{word}: {hold.mark}" if hold is not None and hold.mark and "INVALID_REG" in flags else word,
         template,
     )
     return host, dynamic
 
 
 def _state(base: str, flags: frozenset[str], busy: bool) -> HostState:
+    if "INVALID_REG" in flags and not busy:
+        return HostState.DOWN  # has less than Slurm was told, be it FUTURE still (seen) or known: never used
     state = _BASES.get(base, HostState.UNKNOWN)
     if state is not HostState.UP:
         return state
-    if "INVALID_REG" in flags and not busy:
-        return HostState.DOWN  # has less than Slurm was told: it will never be used
     for flag, meaning in _FLAGS.items():
         if flag in flags:
             return meaning

@@ -110,6 +110,7 @@ def test_a_recording_with_templates_and_nodes_of_ours() -> None:
         ("IDLE+REBOOT_REQUESTED", HostState.UP, True),
         ("DOWN+REBOOT_ISSUED", HostState.DOWN, False),
         ("IDLE+DRAIN+INVALID_REG", HostState.DOWN, True),
+        ("FUTURE+DRAIN+DYNAMIC_NORM+INVALID_REG", HostState.DOWN, True),
         ("SOMETHING_NEW", HostState.UNKNOWN, False),
     ],
 )
@@ -118,7 +119,15 @@ def test_every_state_word(word: str, state: HostState, held: bool) -> None:
     host = node(word, tail=tail)
     assert host.state is state
     assert (host.hold is not None) is held
-    assert host.detail == word
+    assert host.detail.split(":")[0] == word
+
+
+def test_a_node_that_has_less_than_promised_says_what_it_lacks() -> None:
+    reason = "Low RealMemory (reported:24105 < 100.00% of configured:999000)"
+    host = node("FUTURE+DRAIN+DYNAMIC_NORM+INVALID_REG", tail=f" Reason={reason} [root@2026-11-20T07:03:43]")
+    assert host.detail == f"FUTURE+DRAIN+DYNAMIC_NORM+INVALID_REG: {reason}"
+    assert node("IDLE+INVALID_REG").detail == "IDLE+INVALID_REG"
+    assert node("IDLE+DRAIN", tail=" Reason=disk [root@2026-11-20T07:03:43]").detail == "IDLE+DRAIN"
 
 
 def test_a_node_that_registered_wrongly_is_left_alone_while_it_works() -> None:
