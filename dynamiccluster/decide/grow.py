@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dynamiccluster.decide import match
+from dynamiccluster.decide import breaker, match
 from dynamiccluster.decide.demand import Group, Queue, by_priority, whole
 from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
@@ -47,6 +47,7 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     if act:
         _recall(draft, packing)
         _launch_for_jobs(draft, queue, packing)
+        _launch_trials(draft, packing, ledger)
         _launch_for_minimum(draft, ledger)
         if draft.policy.limits.launches_per_minute > 0:
             draft.memory = replace(draft.memory, rate_tokens=ledger.tokens, rate_as_of_obs=draft.obs(ENGINE))
@@ -129,6 +130,18 @@ def _for_jobs(heads: Iterable[str]) -> str:
     jobs = list(dict.fromkeys(heads))
     listed = ", ".join(jobs[:3]) + (f" and {len(jobs) - 3} more" if len(jobs) > 3 else "")
     return f"for waiting job(s) {listed}"
+
+
+def _launch_trials(draft: Draft, packing: Packing, ledger: Ledger) -> None:
+    """A resource on trial gets its one node also where only gangs of more wait for it, or it would stay closed."""
+    for name in draft.policy.resources:
+        if not breaker.on_trial(draft, name) or name in ledger.trials:
+            continue
+        if any(outcome.unplaced and outcome.refusals.get(name) is Refusal.CLOSED for outcome in packing.outcomes):
+            resource = draft.resource(name)
+            if ledger.room(resource)[0] >= 1:
+                ledger.take(resource, 1)
+                launch(draft, resource, 1, "trial: it may show whether it works again")
 
 
 def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
