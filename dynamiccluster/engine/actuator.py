@@ -85,7 +85,13 @@ class Actuator:
     def _start(self, work: Coroutine[object, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            log.error("an action ended without a result; the next start looks into it", exc_info=error)
 
     async def _terminate(self, batch: list[Action]) -> None:
         ids = [action.instance_id for action in batch]
@@ -103,7 +109,7 @@ class Actuator:
         made: list[LaunchedInstance] = []
 
         def call() -> None:
-            made.extend(self._do(action) or ())
+            made.extend(_machines(self._do(action)))
 
         text = f"{action.kind} {action.host_name or action.resource}".strip()
         outcome, error_class, message, offering = await self._call(self._group(action), action.kind, text, call)
@@ -214,3 +220,12 @@ class Actuator:
             case _:
                 raise NotFoundError(f"nothing is configured for {action.kind}")
         return None
+
+
+def _machines(reply: object) -> tuple[LaunchedInstance, ...]:
+    """The machines of a launch reply. Anything else is a bug of the adapter, and must not come near a decision."""
+    if reply is None:
+        return ()
+    if not isinstance(reply, tuple | list) or not all(isinstance(one, LaunchedInstance) for one in reply):
+        raise TypeError(f"a launch is answered with machines, not with {type(reply).__name__}")
+    return tuple(reply)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from dynamiccluster.errors import TransientError
 from dynamiccluster.model.action import ActionResult
 from dynamiccluster.model.command import Command, CommandReply
 from dynamiccluster.model.event import Event
 from dynamiccluster.model.view import CloudView, SchedulerView
+
+MOST_COMMANDS = 1000
+MOST_NOTES = 1000
+"""What may wait while the store does not work. Results need no limit: nothing new is started in that time."""
 
 
 @dataclass(slots=True)
@@ -43,10 +48,15 @@ class Inbox:
         self.news.set()
 
     def put_note(self, note: Event) -> None:
-        self.notes.append(note)
+        """Beyond :data:`MOST_NOTES` the newest are left out (the log has them)."""
+        if len(self.notes) < MOST_NOTES:
+            self.notes.append(note)
         self.news.set()
 
     def ask(self, command: Command) -> asyncio.Future[CommandReply]:
+        """``TransientError`` if too many wait already."""
+        if len(self.asked) >= MOST_COMMANDS:
+            raise TransientError(f"{len(self.asked)} commands wait already; nothing was changed")
         reply: asyncio.Future[CommandReply] = asyncio.get_running_loop().create_future()
         self.asked.append(Asked(command, reply))
         self.news.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,9 +14,19 @@ from dynamiccluster.decide.tick import answer, decide
 from dynamiccluster.engine import recovery
 from dynamiccluster.engine.actuator import Actuator, Hands, Probe
 from dynamiccluster.engine.inbox import Asked, Inbox
-from dynamiccluster.engine.poller import Poller
+from dynamiccluster.engine.keeper import Keeper
+from dynamiccluster.engine.oddities import digestible
 from dynamiccluster.engine.readmodel import ReadModel
-from dynamiccluster.errors import NotFoundError, StoreError, TransientError, VersionConflictError
+from dynamiccluster.engine.sources import Sources
+from dynamiccluster.engine.waiting import happens
+from dynamiccluster.errors import (
+    DynamicClusterError,
+    NotFoundError,
+    StoreError,
+    TransientError,
+    UnknownOutcomeError,
+    VersionConflictError,
+)
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock, SteadyClock
 from dynamiccluster.model.action import Action
@@ -26,8 +35,6 @@ from dynamiccluster.model.event import Event, EventKind
 from dynamiccluster.model.memory import Memory
 from dynamiccluster.model.plan import JobAnswer, Plan, Snapshot
 from dynamiccluster.model.policy import Policy
-from dynamiccluster.model.retry import Pause
-from dynamiccluster.model.view import CloudView, SchedulerView, SourceStatus
 from dynamiccluster.names.base import Names
 from dynamiccluster.plugins.scripts import Hooks
 from dynamiccluster.schedulers.base import Scheduler
@@ -37,15 +44,13 @@ log = logging.getLogger(__name__)
 
 Record = TypeVar("Record")
 
-STORE_LIMIT_S = 60.0
-STORE_PAUSE = Pause(2.0, 60.0)
-"""How long to wait before a store that failed is tried again."""
-
 BESIDE_S = 0.1
 """A decision that took longer than this is next time made in a thread, so that the API keeps answering."""
 
-QUIET_COMMIT_S = 60.0
-"""Ticks that change nothing but the observed clocks are stored this often at most."""
+DECIDE_LIMIT_S = 60.0
+
+STOP_S = 5.0
+"""How long a tick under way may go on when the service is to stop. What it had begun is looked up at the next start."""
 
 
 def _no_probe(step: str) -> None:
@@ -76,7 +81,6 @@ class Engine:
         """``word`` gives the random word of a fresh store (four characters, part of all its node ids)."""
         self._clock = SteadyClock(clock)
         self._bridge = bridge
-        self._store = store
         self._word = word
         self._probe = probe
         self._reloader = reloader
@@ -85,12 +89,13 @@ class Engine:
         self._inbox = Inbox()
         hands = Hands(scheduler, clouds, policy.resources, checker, names, hooks, hook_timeout_s)
         self._actuator = Actuator(hands, bridge, self._clock, self._inbox.put_result, probe)
-        self._pollers: dict[str, Poller[SchedulerView] | Poller[CloudView]] = {}
-        self._poller_tasks: list[asyncio.Task[None]] = []
+        self._sources = Sources(bridge, self._clock, self._inbox)
         self._stopping = asyncio.Event()
-        self._committed_at = 0.0
+        self._keeper = Keeper(store, bridge, self._clock, self._stopping)
+        self._reconfiguring = asyncio.Lock()
+        self._polling = False
+        self._decision_error = ""
         self._tick_s = 0.0
-        self._store_failures = 0
         self._wake_at: float | None = None
         self._open: dict[str, Action] = {}
         self._snapshot = Snapshot(version=0, memory=Memory())
@@ -102,27 +107,45 @@ class Engine:
     async def run(self) -> None:
         """Work until :meth:`stop`. Raises ``StoreError`` if the store cannot be read at the start, and
         ``VersionConflictError`` if another controller writes it."""
-        await self._load()
-        self._start_pollers()
+        loop = asyncio.get_running_loop()
+        work = loop.create_task(self._work(), name="engine")
+        stopped = loop.create_task(self._stopping.wait(), name="engine stop")
         try:
-            while not self._stopping.is_set():
-                await self._wait()
-                if not self._stopping.is_set():
-                    await self._tick()
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await asyncio.wait({work}, timeout=STOP_S)
         finally:
-            await self._stop_pollers()
+            self.stop()
+            unfinished = not work.done()
+            work.cancel()
+            await asyncio.gather(work, stopped, return_exceptions=True)
+            async with self._reconfiguring:
+                self._polling = False
+                await self._sources.stop()
             await self._actuator.stop()
-            for asked in self._inbox.asked:
-                if not asked.reply.done():
-                    asked.reply.set_exception(TransientError("the service is stopping"))
+            self._refuse(list(self._inbox.asked), TransientError("the service is stopping"))
+        if unfinished:
+            log.warning("a tick was still under way; the next start looks into what became of it")
+        else:
+            work.result()
 
     def stop(self) -> None:
         """Ask :meth:`run` to end. Nodes stay as they are; the next start goes on with them."""
         self._stopping.set()
         self._inbox.news.set()
 
+    async def _work(self) -> None:
+        await self._load()
+        self._polling = True
+        self._start_polling()
+        while not self._stopping.is_set():
+            await self._wait()
+            if not self._stopping.is_set():
+                await self._tick()
+                await self._keeper.prune_when_due(self._clock.now())
+
     async def _load(self) -> None:
-        stored = await self._bridge.call("store", "load the store", STORE_LIMIT_S, self._store.load)
+        stored = await self._keeper.load()
         now = self._clock.now()
         memory = recovery.memory_on_this_clock(stored.memory, now)
         if not memory.generation:
@@ -139,39 +162,9 @@ class Engine:
         self._inbox.put_note(Event(now, EventKind.SERVICE, f"started; the store knows {known}"))
         self._publish(Plan(memory=memory), now)
 
-    def _start_pollers(self) -> None:
-        policy, hands, inbox = self._policy, self._actuator.hands, self._inbox
-        pollers: dict[str, Poller[SchedulerView] | Poller[CloudView]] = {
-            "scheduler": Poller(
-                "scheduler",
-                hands.scheduler.poll,
-                policy.scheduler_poll_s,
-                self._bridge,
-                self._clock,
-                inbox.put_scheduler,
-                inbox.put_note,
-            )
-        }
-        for tenancy, cloud in hands.clouds.items():
-            source = f"cloud:{tenancy}"
-            pollers[source] = Poller(
-                source,
-                cloud.list_instances,
-                policy.cloud_poll_s,
-                self._bridge,
-                self._clock,
-                inbox.put_cloud,
-                inbox.put_note,
-            )
-        self._pollers = pollers
-        loop = asyncio.get_running_loop()
-        self._poller_tasks = [loop.create_task(poller.run()) for poller in pollers.values()]
-
-    async def _stop_pollers(self) -> None:
-        for task in self._poller_tasks:
-            task.cancel()
-        await asyncio.gather(*self._poller_tasks, return_exceptions=True)
-        self._poller_tasks = []
+    def _start_polling(self) -> None:
+        hands = self._actuator.hands
+        self._sources.start(hands.scheduler, hands.clouds, self._policy)
 
     async def reconfigure(
         self,
@@ -187,28 +180,32 @@ class Engine:
         actor: str,
     ) -> None:
         """Put a new configuration in force between two ticks. Nodes, views and memory stay."""
-        await self._stop_pollers()
-        self._policy = _with_idempotence(policy, clouds)
-        self._document = dict(document)
-        self._actuator.hands = Hands(scheduler, clouds, policy.resources, checker, names, hooks, hook_timeout_s)
-        self._inbox.clouds = {name: view for name, view in self._inbox.clouds.items() if name in clouds}
-        self._start_pollers()
+        async with self._reconfiguring:
+            await self._sources.stop()
+            self._policy = _with_idempotence(policy, clouds)
+            self._document = dict(document)
+            self._actuator.hands = Hands(scheduler, clouds, policy.resources, checker, names, hooks, hook_timeout_s)
+            self._inbox.clouds = {name: view for name, view in self._inbox.clouds.items() if name in clouds}
+            if self._polling:
+                self._start_polling()
         self._inbox.put_note(Event(self._clock.now(), EventKind.SERVICE, "configuration reloaded", actor=actor))
 
     # -- ticks -------------------------------------------------------------------------------------------
 
     async def _wait(self) -> None:
-        """Until there is news or the last plan's time has come."""
-        inbox = self._inbox
-        if self._store_failures:
-            pause_s = STORE_PAUSE.after(self._store_failures)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
+        """Until there is news or the last plan's time has come; while the store fails, until it may be tried again
+        or somebody asks for something."""
+        inbox, pause_s = self._inbox, self._keeper.pause_s
+        if pause_s:
+            due_s = self._clock.monotonic() + pause_s
+            while not inbox.asked and not self._stopping.is_set():
+                inbox.news.clear()
+                left_s = due_s - self._clock.monotonic()
+                if left_s <= 0 or not await happens(inbox.news, left_s):
+                    break
         elif not inbox.news.is_set():
             wake_at = self._wake_at
-            timeout_s = None if wake_at is None else max(wake_at - self._clock.now(), 0.0)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(inbox.news.wait(), timeout_s)
+            await happens(inbox.news, None if wake_at is None else max(wake_at - self._clock.now(), 0.0))
         inbox.news.clear()
 
     def _picture(self, results: int, asked: list[Asked]) -> Snapshot:
@@ -229,25 +226,21 @@ class Engine:
         began = self._clock.monotonic()
         try:
             plan = await self._decide(snapshot, now)
-        except Exception as error:
-            # outermost guard: this tick is skipped, everything it was given stays for the next one
-            log.exception("the decision failed; the next one is tried in %.0f s", self._policy.scheduler_poll_s)
-            self._wake_at = now + self._policy.scheduler_poll_s
+        except Exception as error:  # noqa: BLE001 - outermost guard: this tick is skipped, its input stays for the next
+            await self._decision_failed(error, snapshot, now)
             self._refuse(asked, TransientError(f"the decision failed: {type(error).__name__}: {error}"))
             return
         self._tick_s = self._clock.monotonic() - began
+        self._decision_error = ""
         plan = replace(plan, events=(*notes, *plan.events))
         try:
             version = await self._commit(snapshot, plan, now)
-        except VersionConflictError:
+        except VersionConflictError as error:
+            self._refuse(asked, error)
             raise
         except StoreError as error:
-            self._store_failures += 1
-            log.error("the store failed, %d in a row; nothing is done until it works: %s", self._store_failures, error)  # noqa: TRY400 - expected kind, no traceback wanted
-            self._readmodel = replace(self._readmodel, store_error=str(error))
-            self._refuse(asked, error)
+            self._refuse(asked, UnknownOutcomeError(str(error)) if self._keeper.in_doubt else error)
             return
-        self._store_failures = 0
         del inbox.results[:results]
         del inbox.asked[: len(asked)]
         del inbox.notes[: len(notes)]
@@ -255,26 +248,45 @@ class Engine:
         self._publish(plan, now)
         log.log(logging.DEBUG if plan.empty else logging.INFO, "%s", plan.sentence)
         self._actuator.carry_out(plan.actions)
-        replies = {reply.command_id: reply for reply in plan.replies}
-        for one in asked:
-            if not one.reply.done():
-                one.reply.set_result(replies[one.command.command_id])
+        _answer(asked, plan)
 
     async def _decide(self, snapshot: Snapshot, now: float) -> Plan:
         policy = self._policy
         if self._tick_s > BESIDE_S:
-            return await self._bridge.call("decide", "decide", STORE_LIMIT_S, lambda: decide(snapshot, policy, now))
+            return await self._bridge.call("decide", "decide", DECIDE_LIMIT_S, lambda: decide(snapshot, policy, now))
         return decide(snapshot, policy, now)
 
+    async def _decision_failed(self, error: Exception, snapshot: Snapshot, now: float) -> None:
+        """Say so, and set aside results that nobody could decide with: they would fail every tick to come."""
+        text = f"{type(error).__name__}: {error}"
+        trace = error if text != self._decision_error else None  # one traceback is enough
+        pause_s = self._policy.scheduler_poll_s
+        log.error("the decision failed (%s); the next one is tried in %.0f s", text, pause_s, exc_info=trace)
+        self._decision_error = text
+        self._wake_at = now + pause_s
+        if not snapshot.results:
+            return
+        policy = self._policy
+        try:
+            odd = await self._bridge.call(
+                "decide", "look for odd results", DECIDE_LIMIT_S, lambda: digestible(snapshot, policy, now)
+            )
+        except DynamicClusterError as late:
+            log.warning("no odd result was found: %s", late)
+            return
+        for position, replacement in sorted(odd.items(), reverse=True):
+            result = self._inbox.results.pop(position)
+            if replacement is not None:
+                self._inbox.results.insert(position, replacement)
+            text = f"the result of {result.kind} {result.action_id} could not be used and counts as unknown"
+            log.error("%s: %a", text, result)
+            self._inbox.put_note(Event(now, EventKind.WARNING, text, node_id=result.node_id, resource=result.resource))
+
     async def _commit(self, snapshot: Snapshot, plan: Plan, now: float) -> int:
-        """Store the plan. Ticks that only move clocks are stored now and then: losing them makes nothing older."""
-        looked = plan.memory.looked and not snapshot.memory.looked
-        if plan.empty and not looked and now - self._committed_at < QUIET_COMMIT_S:
+        if self._keeper.quiet(snapshot, plan, now):
             return snapshot.version
         self._probe("before-commit")
-        commit = self._store.commit
-        version = await self._bridge.call("store", "commit", STORE_LIMIT_S, lambda: commit(snapshot.version, plan))
-        self._committed_at = now
+        version = await self._keeper.commit(snapshot.version, plan, now)
         self._probe("after-commit")
         return version
 
@@ -303,39 +315,42 @@ class Engine:
             snapshot=self._snapshot,
             policy=self._policy,
             demand=plan.demand,
-            sources={name: poller.status for name, poller in self._pollers.items()},
             open_actions=dict(self._open),
             proposals=plan.proposals,
             sentence=plan.sentence,
             tick=plan.memory.tick,
             tick_s=self._tick_s,
             started_at=self._started_at,
-            inbox_length=len(self._inbox),
         )
 
     # -- the door from outside -----------------------------------------------------------------------------
 
     @property
     def readmodel(self) -> ReadModel:
-        sources: Mapping[str, SourceStatus] = {name: poller.status for name, poller in self._pollers.items()}
-        return replace(self._readmodel, sources=sources, inbox_length=len(self._inbox))
+        return replace(
+            self._readmodel,
+            sources=self._sources.statuses,
+            store_error=self._keeper.error,
+            decision_error=self._decision_error,
+            inbox_length=len(self._inbox),
+        )
 
     async def command(self, command: Command) -> CommandReply:
         if self._stopping.is_set():
             raise TransientError("the service is stopping")
+        if self._keeper.in_doubt:
+            raise StoreError(self._keeper.error)
         return await self._inbox.ask(command)
 
     def nudge(self, source: str = "scheduler") -> None:
-        poller = self._pollers.get(source)
-        if poller is None:
-            raise NotFoundError(f"no source {source!r}; there are {', '.join(sorted(self._pollers))}")
-        poller.nudge()
+        self._sources.nudge(source)
 
     async def reload(self, actor: str) -> list[str]:
         return await self._reloader(actor) if self._reloader else ["this service was started without a file"]
 
-    def dry_run(self) -> Plan:
-        return decide(self._picture(len(self._inbox.results), []), self._policy, self._clock.now())
+    async def dry_run(self) -> Plan:
+        snapshot, policy, now = self._picture(len(self._inbox.results), []), self._policy, self._clock.now()
+        return await self._bridge.call("dry-run", "dry run", DECIDE_LIMIT_S, lambda: decide(snapshot, policy, now))
 
     def explain(self, job_id: str) -> JobAnswer | None:
         job = self._readmodel.jobs_by_id.get(job_id)
@@ -353,12 +368,7 @@ class Engine:
         kind: str = "",
         since_at: float = 0.0,
     ) -> EventPage:
-        return await self._bridge.call(
-            "history",
-            "read the history",
-            STORE_LIMIT_S,
-            lambda: self._store.events(limit, before, node_id, resource, job_id, kind, since_at),
-        )
+        return await self._keeper.events(limit, before, node_id, resource, job_id, kind, since_at)
 
     async def console_tail(self, node_id: str) -> str:
         node = self._readmodel.node(node_id)
@@ -374,6 +384,18 @@ class Engine:
 
     def config_document(self) -> dict[str, object]:
         return dict(self._document)
+
+
+def _answer(asked: list[Asked], plan: Plan) -> None:
+    replies = {reply.command_id: reply for reply in plan.replies}
+    for one in asked:
+        reply = replies.get(one.command.command_id)
+        if one.reply.done():
+            continue
+        if reply is not None:
+            one.reply.set_result(reply)
+        else:
+            one.reply.set_exception(DynamicClusterError(f"{one.command.kind} was taken in but not answered"))
 
 
 def _merged(old: Mapping[str, Record], changed: Mapping[str, Record], gone: tuple[str, ...]) -> dict[str, Record]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Generic, TypeVar
 
+from dynamiccluster.engine.waiting import happens
 from dynamiccluster.errors import ErrorClass, classify
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock
@@ -35,7 +35,7 @@ class Poller(Generic[View]):
 
     def __init__(
         self,
-        source: str,
+        status: SourceStatus,
         ask: Callable[[], View],
         interval_s: float,
         bridge: Bridge,
@@ -43,7 +43,7 @@ class Poller(Generic[View]):
         on_view: Callable[[View], None],
         on_note: Callable[[Event], None],
     ) -> None:
-        self.status = SourceStatus(source)
+        self.status = status
         self._ask: Callable[[], View] = ask
         self._interval_s = interval_s
         self._bridge = bridge
@@ -58,32 +58,32 @@ class Poller(Generic[View]):
 
     async def run(self) -> None:
         while True:
-            await self.once()
+            try:
+                await self.once()
+            except Exception as error:  # noqa: BLE001 - whatever an adapter does, the service goes on with its last view
+                self._failed(error)
             pause_s = self._interval_s
             if self.status.failures:
                 pause_s = Pause(pause_s, max(SLOWEST_S, pause_s)).after(self.status.failures)
             polled_at = self._clock.monotonic()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._nudged.wait(), pause_s)
+            if await happens(self._nudged, pause_s):
                 early_s = NUDGE_GAP_S - (self._clock.monotonic() - polled_at)
                 if early_s > 0:
                     await asyncio.sleep(early_s)
             self._nudged.clear()
 
     async def once(self) -> None:
-        """One poll. The view's times are taken here, on the engine's own clock, so that they order with its actions."""
+        """One poll; raises what went wrong. The view's times are taken here, on the engine's own clock, so that they
+        order with its actions."""
         source = self.status.source
         started_at = self._clock.now()
-        try:
-            view = await self._bridge.call(source, f"poll of {source}", TIMEOUT_S, self._ask)
-        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, the service goes on with its last view
-            self._failed(error)
-            return
+        view = await self._bridge.call(source, f"poll of {source}", TIMEOUT_S, self._ask)
         now = self._clock.now()
-        self._recovered(now)
+        view = replace(view, started_at=started_at, completed_at=now)
         if isinstance(view, SchedulerView):
             self._say_once(view.dropped)
-        self._on_view(replace(view, started_at=started_at, completed_at=now))
+        self._recovered(now)
+        self._on_view(view)
 
     def _failed(self, error: Exception) -> None:
         unexpected = classify(error) is ErrorClass.BUG

@@ -28,8 +28,8 @@ class Service(Protocol):
         """Read the configuration again. Returns the problems; with any, the old configuration stays in force."""
         ...
 
-    def dry_run(self) -> Plan:
-        """What a decision on the present picture would do; nothing is stored or done."""
+    async def dry_run(self) -> Plan:
+        """What a decision on the present picture would do; nothing is stored or done. Does not hold up the loop."""
         ...
 
     def explain(self, job_id: str) -> JobAnswer | None:

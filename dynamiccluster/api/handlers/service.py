@@ -67,8 +67,9 @@ class Costs(ApiHandler):
 class DryRun(ApiHandler):
     """What a decision on the present picture would do."""
 
-    def get(self) -> None:
-        self.answer(plan_doc(self.model, self.context.service.dry_run()))
+    async def get(self) -> None:
+        plan = await self.within_limit(self.context.service.dry_run())
+        self.answer(plan_doc(self.model, plan))
 
 
 class Events(ApiHandler):

@@ -37,6 +37,8 @@ def not_ready(model: ReadModel) -> list[str]:
         reasons.extend(_unseen(model, f"cloud:{name}", f"the cloud of tenancy {name}") for name in tenancies)
     if model.store_error:
         reasons.append(f"the store does not work: {model.store_error}")
+    if model.decision_error:
+        reasons.append(f"decisions fail: {model.decision_error}")
     return reasons
 
 
