@@ -77,7 +77,7 @@ class Invariants:
         self._lists_at_birth: dict[str, int] = {}  # node -> good lists of its tenancy when it was first stored
         self._strays: dict[str, int] = {}  # machine -> good lists in which nobody accounted for it
         self._judged = 0  # interruptions looked at so far
-        self._observe_only = False
+        self._observe_only = True
 
     def broken(self, promise: int, text: str) -> None:
         self._breach(Breach(promise, self._site.now, self.cluster_id, text))
@@ -112,6 +112,7 @@ class Invariants:
         self.nodes = dict(stored.nodes)
         self._launches.update(stored.launches)
         self._delivered.clear()
+        self._observe_only = stored.memory.observe_only or not stored.memory.looked
 
     def committed(self, plan: Plan) -> None:
         """Everything that can be judged from the stored intent."""
@@ -123,17 +124,22 @@ class Invariants:
         self.nodes = {**before, **plan.nodes}
         for node_id in plan.forgotten_nodes:
             self.nodes.pop(node_id, None)
+        launched = {
+            action.resource
+            for action in plan.actions
+            if action.kind is ActionKind.LAUNCH and action.launch_id not in self._launches  # else asked once more
+        }
         self._launches.update(plan.launches)
         for node_id in plan.nodes.keys() - before.keys():
             self._lists_at_birth[node_id] = self._lists.get(plan.nodes[node_id].tenancy, 0)
-        self._observe_only = plan.memory.observe_only
+        self._observe_only = plan.memory.observe_only or not plan.memory.looked  # nothing is adopted either
         if self._observe_only and plan.actions:
             self.broken(1, f"acts while it is to observe only: {plan.actions[0].kind} ({plan.actions[0].reason})")
         for node in plan.nodes.values():
             if node.state is NodeState.QUARANTINED and before.get(node.node_id) != node:
                 self.broken(5, f"{node.host_name} is quarantined: {node.reason}")
-        if any(action.kind is ActionKind.LAUNCH for action in plan.actions):
-            self._within_limits({action.resource for action in plan.actions if action.kind is ActionKind.LAUNCH})
+        if launched:
+            self._within_limits(launched)
         for node in plan.nodes.values():
             was = before.get(node.node_id)
             if node.state is NodeState.REMOVING and (was is None or was.state is not NodeState.REMOVING):
