@@ -85,7 +85,7 @@ FAR = OBS + 100
         (policy(), over(backoffs={"tenancy:t": Backoff(FAR, NOW)}), (0, Refusal.THROTTLED)),
         (policy(), over(backoffs={"tenancy:other": Backoff(FAR, NOW)}), (8, Refusal.MAX_NODES)),
     ],
-)  # fmt: skip
+)
 def test_each_limit_binds_and_is_named(rules, more, expected) -> None:
     assert room(rules, **more) == expected
 
@@ -207,7 +207,7 @@ def test_an_override_replaces_the_configured_maximum_in_planning() -> None:
     snapshot = picture(
         [node()], [job("1", shape(4, chunks=2))], **over(overrides={"r": Override(ResourceFlag.FROZEN, 1, 1)})
     )
-    assert not launches(plan(snapshot))  # fmt: skip
+    assert not launches(plan(snapshot))
 
 
 def test_seconds_left_and_forecast_at_the_end_of_a_month() -> None:
