@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import pathlib
 import secrets
@@ -29,9 +30,10 @@ from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits, Window
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.embedded.workload import Habits
 from dynamiccluster.engine.loop import Engine
-from dynamiccluster.errors import BadConfigError, DynamicClusterError
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, StoreError, VersionConflictError
 from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.kit.clock import Clock, SystemClock
+from dynamiccluster.kit.lockfile import LockFile
 from dynamiccluster.kit.logs import configure_logging
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
 from dynamiccluster.kit.runner import SubprocessRunner
@@ -57,6 +59,9 @@ CLOUDS = ("local", "simulated")
 SCHEDULER_WORKERS = 2
 """A poll and one change at a time: a batch system's daemon serves everybody else, too."""
 
+ONE_WORKER = ("store", "decide", "dry-run", "plugin")
+"""Groups of the bridge in which one call waits for the other. For the store the engine relies on it."""
+
 WORD_ALPHABET = "abcdefghjkmnpqrstvwxyz"
 
 
@@ -71,31 +76,37 @@ class Adapters:
     hooks: Hooks
 
 
-def serve(config_path: str, *, speed: float = 1.0, foreground: bool = True, verbosity: int = 0) -> int:
-    """Run the service until SIGTERM or SIGINT; the exit code. ``foreground`` also logs to standard error.
+def serve(config_path: str, *, speed: float = 1.0, verbosity: int = 0) -> int:
+    """Run the service until SIGTERM or SIGINT; the exit code.
 
     ``speed`` makes an embedded cluster's time run faster; beside a real scheduler it must be 1.
 
-    :raises BadConfigError: the configuration, a socket or a class of the site is not usable; nothing was started.
+    :raises BadConfigError: the configuration, a socket, the store or a class of the site is not usable; nothing was
+        started.
+    :raises VersionConflictError: another controller writes the store.
     """
     loaded = load(config_path)
     require_adapters(loaded, SCHEDULERS, CLOUDS)
     if speed != 1.0 and not _embedded(loaded.settings):
         raise BadConfigError("--speed is for embedded clusters only; beside a real scheduler time runs as it does")
-    _log_to(loaded, verbosity, foreground)
+    redactor = Redactor()
+    _log_to(loaded, verbosity, redactor)
     for notice in loaded.notices:
         log.warning("%s", notice)
-    with asyncio.Runner(loop_factory=lambda: PacedLoop(speed)) as runner:
-        return runner.run(_App(config_path, loaded, speed).run())
+    app = _App(config_path, loaded, speed, verbosity, redactor)
+    try:
+        with asyncio.Runner(loop_factory=lambda: PacedLoop(speed)) as runner:
+            return runner.run(app.run())
+    except DynamicClusterError as error:
+        if loaded.settings.logging.log_location:  # who reads standard error is told by the command line
+            log.critical("the service ends: %s", error)
+        raise
 
 
-def _log_to(loaded: Loaded, verbosity: int, foreground: bool) -> None:
-    redactor = Redactor()
+def _log_to(loaded: Loaded, verbosity: int, redactor: Redactor) -> None:
     redactor.add(*loaded.secrets())
     wanted = loaded.settings.logging
     level = min(max(wanted.log_level + verbosity, 0), 3)
-    if not foreground and not wanted.log_location:
-        raise BadConfigError("logging: in the background a log_location is needed")
     configure_logging(level, wanted.log_location, wanted.log_format, wanted.log_max_size, redactor)
 
 
@@ -107,13 +118,16 @@ def _embedded(settings: Settings) -> bool:
 class _App:
     """One run of the service."""
 
-    def __init__(self, config_path: str, loaded: Loaded, speed: float) -> None:
+    def __init__(self, config_path: str, loaded: Loaded, speed: float, verbosity: int, redactor: Redactor) -> None:
         self._path = config_path
         self._loaded = loaded
         self._speed = speed
+        self._verbosity = verbosity
+        self._redactor = redactor
         self._runner = SubprocessRunner()
         self._site: Site | None = None
         self._background: set[asyncio.Task[Any]] = set()
+        self._reloading = asyncio.Lock()
 
     async def run(self) -> int:
         loaded, general = self._loaded, self._loaded.settings.general
@@ -124,46 +138,61 @@ class _App:
         self._clock = clock
         adapters = self._adapters(loaded)
         plugins = _plugins(loaded.settings)
-        store = SqlStore(_made_directory_of(general.store.path))
-        workers = {"scheduler": SCHEDULER_WORKERS, "cloud": general.worker_number, "plugin": 1}
-        bridge = self._bridge = ThreadBridge(workers)
-        engine = Engine(
-            loaded.policy,
-            adapters.scheduler,
-            adapters.clouds,
-            store,
-            clock,
-            bridge,
-            checker=adapters.checker,
-            names=adapters.names,
-            hooks=adapters.hooks,
-            hook_timeout_s=general.hook_timeout_s,
-            word=new_word,
-            reloader=self._reload,
-            document=loaded.redacted(),
-        )
-        self._engine = engine
-        api = ApiServer(engine, _api_settings(loaded.settings), clock)
-        host = PluginHost(plugins, bridge, clock)
-        await api.start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, engine.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        watching = loop.create_task(host.run(lambda: engine.readmodel))
-        log.info("started: cluster %s, %d resource(s)", general.cluster_id, len(loaded.policy.resources))
-        try:
-            await engine.run()
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, *self._background, return_exceptions=True)
-            await host.close()
-            await api.stop()
-            bridge.close()
-            store.close()
-            log.info("stopped; worker nodes stay as they are")
+        async with contextlib.AsyncExitStack() as ends:
+            store = _opened_store(general.store.path, ends)
+            workers = {"scheduler": SCHEDULER_WORKERS, "cloud": general.worker_number}
+            bridge = self._bridge = ThreadBridge(workers | dict.fromkeys(ONE_WORKER, 1))
+            ends.callback(bridge.close)
+            engine = self._engine = Engine(
+                loaded.policy,
+                adapters.scheduler,
+                adapters.clouds,
+                store,
+                clock,
+                bridge,
+                checker=adapters.checker,
+                names=adapters.names,
+                hooks=adapters.hooks,
+                hook_timeout_s=general.hook_timeout_s,
+                word=new_word,
+                reloader=self._reload,
+                document=loaded.redacted(),
+            )
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, engine.stop)
+            loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+            api = ApiServer(engine, _api_settings(loaded.settings), clock)
+            await api.start()
+            ends.push_async_callback(api.stop)
+            self._watch(plugins)
+            ends.push_async_callback(self._unwatch)
+            ends.push_async_callback(self._end_reloads)
+            log.info("started: cluster %s, %d resource(s)", general.cluster_id, len(loaded.policy.resources))
+            try:
+                await engine.run()
+            except VersionConflictError:
+                raise
+            except StoreError as error:  # it could not even be read
+                raise BadConfigError(str(error)) from error
+        log.info("stopped; worker nodes stay as they are")
         return 0
 
+    def _watch(self, plugins: Mapping[str, Plugin]) -> None:
+        """Let these plug-ins look at the engine's state."""
+        self._host = PluginHost(plugins, self._bridge, self._clock)
+        self._watching = asyncio.get_running_loop().create_task(self._host.run(lambda: self._engine.readmodel))
+
+    async def _unwatch(self) -> None:
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        await self._host.close()
+
     # -- reload --------------------------------------------------------------------------------------------
+
+    async def _end_reloads(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
 
     def _on_hangup(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reload("SIGHUP"))
@@ -172,17 +201,28 @@ class _App:
 
     async def _reload(self, actor: str) -> list[str]:
         """Read the file again; with any problem the old configuration stays in force."""
-        try:
-            loaded = await self._bridge.call("config", f"read {self._path}", 30.0, lambda: load(self._path))
-            require_adapters(loaded, SCHEDULERS, CLOUDS)
-            fixed = self._unchangeable(loaded)
-            if fixed:
-                return fixed
-            adapters = self._adapters(loaded)
-        except ConfigProblems as problems:
-            return self._kept([str(problem) for problem in problems.problems])
-        except DynamicClusterError as error:
-            return self._kept([str(error)])
+        async with self._reloading:
+            try:
+                return await self._reloaded(actor)
+            except ConfigProblems as problems:
+                return self._kept([str(problem) for problem in problems.problems])
+            except DynamicClusterError as error:
+                return self._kept([str(error)])
+            except Exception as error:
+                log.exception("reload: unexpected")
+                return self._kept([f"{type(error).__name__}: {error}"])
+
+    async def _reloaded(self, actor: str) -> list[str]:
+        loaded = await self._bridge.call("config", f"read {self._path}", 30.0, lambda: load(self._path))
+        require_adapters(loaded, SCHEDULERS, CLOUDS)
+        fixed = self._unchangeable(loaded)
+        if fixed:
+            return self._kept(fixed)
+        new_plugins = None
+        if loaded.settings.plugins != self._loaded.settings.plugins:
+            new_plugins = _plugins(loaded.settings)
+        adapters = self._adapters(loaded)
+        _log_to(loaded, self._verbosity, self._redactor)
         self._loaded = loaded
         await self._engine.reconfigure(
             loaded.policy,
@@ -195,6 +235,10 @@ class _App:
             document=loaded.redacted(),
             actor=actor,
         )
+        log.info("configuration reloaded by %s: %d resource(s)", actor, len(loaded.policy.resources))
+        if new_plugins is not None:
+            await self._unwatch()
+            self._watch(new_plugins)
         return []
 
     def _kept(self, problems: list[str]) -> list[str]:
@@ -208,9 +252,11 @@ class _App:
         kept = {
             "dynamic-cluster.cluster_id": (old.general.cluster_id, new.general.cluster_id),
             "dynamic-cluster.store.path": (old.general.store.path, new.general.store.path),
+            "dynamic-cluster.admin-server": (old.general.admin_server, new.general.admin_server),
+            "dynamic-cluster.worker_number": (old.general.worker_number, new.general.worker_number),
             "cluster.type": (old.cluster.type, new.cluster.type),
         }
-        return self._kept([f"{key} changes only with a restart" for key, (was, now) in kept.items() if was != now])
+        return [f"{key} changes only with a restart" for key, (was, now) in kept.items() if was != now]
 
     # -- building ------------------------------------------------------------------------------------------
 
@@ -258,9 +304,13 @@ class _App:
         """One site for the whole life of the service: a reload does not move its jobs and machines."""
         if self._site is None:
             self._site = _new_site(settings, policy, self._clock)
-        missing = {resource.tenancy for resource in policy.resources.values()} - set(self._site.tenancies)
-        for tenancy in missing:
-            self._site.add_tenancy(tenancy)
+        with self._site.at(self._clock):
+            for name, item in settings.cloud.items():
+                if isinstance(item, SimulatedResource):
+                    wanted = policy.resources[name].tenancy
+                    tenancy = self._site.tenancies.get(wanted) or self._site.add_tenancy(wanted)
+                    tenancy.kinds[name] = Kind(**_only(Kind, item.config))
+                    tenancy.limits = TenancyLimits(**_only(TenancyLimits, item.config))
         return self._site
 
 
@@ -331,12 +381,19 @@ def _api_settings(settings: Settings) -> ApiSettings:
     )
 
 
-def _made_directory_of(path: str) -> str:
+def _opened_store(path: str, ends: contextlib.AsyncExitStack) -> SqlStore:
+    """The store, which from now on nobody else on this machine can open; ``ends`` closes it."""
     try:
         pathlib.Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadConfigError(f"store: the directory of {path} cannot be made: {error.strerror}") from error
-    return path
+    ends.callback(LockFile(f"{path}.lock", f"the store {path}").release)
+    try:
+        store = SqlStore(path)
+    except StoreError as error:
+        raise BadConfigError(str(error)) from error
+    ends.callback(store.close)
+    return store
 
 
 def new_word() -> str:

@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
         from dynamiccluster.cli.common import exit_code
         from dynamiccluster.cli.text import clean
         from dynamiccluster.client.problems import ClientError
-        from dynamiccluster.errors import BadConfigError
+        from dynamiccluster.errors import BadConfigError, DynamicClusterError
 
         try:
             return super().invoke(ctx)
@@ -75,6 +75,8 @@ class LazyGroup(click.Group):
             raise exits.Failure(clean(error), exit_code(error)) from error
         except BadConfigError as error:
             raise exits.Failure(str(error), exits.BAD_CONFIG) from error
+        except DynamicClusterError as error:
+            raise exits.Failure(str(error), exits.FAILED) from error
         except KeyboardInterrupt:
             ctx.exit(exits.INTERRUPTED)
 

@@ -42,6 +42,8 @@ def serve(
         raise click.UsageError("-b and -f exclude each other")
     path = str(Path(config).absolute())
     _require_good(path)
+    if background:
+        _require_log(path)
     where = pidfile or (DEFAULT_PIDFILE if background else "")
     with PidFile(str(Path(where).absolute())) if where else nullcontext() as held:
         if background:
@@ -49,7 +51,7 @@ def serve(
         if held is not None:
             held.write()
         app = importlib.import_module("dynamiccluster.app")
-        code: int = app.serve(path, speed=speed, foreground=not background, verbosity=verbose - quiet)
+        code: int = app.serve(path, speed=speed, verbosity=verbose - quiet)
     click.get_current_context().exit(code)
 
 
@@ -59,6 +61,14 @@ def _require_good(path: str) -> None:
     problems, _notices = check(path)
     if problems:
         raise exits.Failure("\n".join(clean(line) for line in render(problems)), exits.BAD_CONFIG)
+
+
+def _require_log(path: str) -> None:
+    """In the background nobody hears what is not in a file."""
+    from dynamiccluster.config.load import load
+
+    if not load(path).settings.logging.log_location:
+        raise exits.Failure("logging: log_location: in the background a log file is needed", exits.BAD_CONFIG)
 
 
 @click.command("check-config", epilog=exits.TEXT)

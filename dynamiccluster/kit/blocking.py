@@ -195,8 +195,9 @@ def _work(
         failure: BaseException | None = None
         try:
             result = call.function()
-        except StopIteration as error:
-            failure = RuntimeError(f"{call.name} raised StopIteration")  # a future cannot carry that one
+        except (StopIteration, SystemExit) as error:
+            # a future cannot carry the first, and the second would end the whole service
+            failure = RuntimeError(f"{call.name} raised {type(error).__name__}")
             failure.__cause__ = error
         except BaseException as error:  # noqa: BLE001 - goes to the caller, whatever it is
             failure = error

@@ -41,10 +41,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("-f", "-c", "x.yaml"), {"foreground": True, "verbosity": 0}),
-        (("-c", "x.yaml", "-v", "-v"), {"foreground": True, "verbosity": 2}),
+        (("-f", "-c", "x.yaml"), {"speed": 1.0, "verbosity": 0}),
+        (("-c", "x.yaml", "-v", "-v"), {"verbosity": 2}),
         (("-vvq", "-c", "x.yaml"), {"verbosity": 1}),
-        (("serve", "-c", "x.yaml", "--speed", "20"), {"speed": 20.0, "foreground": True}),
+        (("serve", "-c", "x.yaml", "--speed", "20"), {"speed": 20.0}),
         (("-v", "-c", "x.yaml", "serve"), {"verbosity": 1}),
     ],
 )
