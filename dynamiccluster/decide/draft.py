@@ -151,7 +151,7 @@ class Draft:
             address=node.address,
             instance_id=node.instance_id,
             instance_name=node.instance_name,
-            mark=f"{self.policy.hold_mark_prefix}{node.node_id}",
+            mark=f"{self.policy.hold_mark_prefix}{node.host_name}",
             **more,  # type: ignore[arg-type]  # only fields of Action are passed, by the callers in this room
         )
         self.actions.append(action)

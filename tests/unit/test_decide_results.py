@@ -319,7 +319,7 @@ def test_the_next_step_is_issued_once(state, kind) -> None:
     d = issued(node("n1", state, todo=(kind, A.HOOK_NODE_ADDED)))
     (action,) = d.actions
     assert (action.kind, action.node_id, action.host_name, action.instance_id) == (kind, "n1", "r-n1", "i-n1")
-    assert action.mark == "dynamiccluster:c1:n1"
+    assert action.mark == "dynamiccluster:c1:r-n1"
     assert d.nodes["n1"].action_id == action.action_id
     assert not issued(d.nodes["n1"]).actions
 
