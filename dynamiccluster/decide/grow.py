@@ -109,9 +109,8 @@ def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligib
 
 
 def _recall(draft: Draft, packing: Packing) -> None:
-    for node_id in packing.recalled:
-        if node_id in draft.nodes:
-            apply(draft, node_id, NodeEvent.RECALL, "waiting jobs fit on it: released instead of removed")
+    for node_id in sorted(packing.recalled):  # or the order would differ from run to run
+        apply(draft, node_id, NodeEvent.RECALL, "waiting jobs fit on it: released instead of removed")
 
 
 def _launch_for_jobs(draft: Draft, queue: Queue, packing: Packing) -> None:

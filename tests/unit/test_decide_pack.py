@@ -171,6 +171,13 @@ def test_a_node_held_for_scale_down_is_taken_back() -> None:
     assert [action.kind for action in decided.actions] == [ActionKind.RELEASE]
 
 
+def test_nodes_are_taken_back_in_a_fixed_order() -> None:
+    nodes = [node(f"n{i:02}", S.HELD, hold_why=HoldWhy.SCALE_DOWN, hold_confirmed_at=NOW - 50) for i in range(30)]
+    hosts = [host_of(n, held=f"dynamiccluster:c1:{n.node_id}") for n in nodes]
+    decided = plan(picture(nodes, jobs(120), hosts))
+    assert [event.node_id for event in decided.events] == [n.node_id for n in nodes]
+
+
 def test_free_nodes_come_before_taking_back_held_ones() -> None:
     held = node("n1", S.HELD, hold_why=HoldWhy.SCALE_DOWN, hold_confirmed_at=NOW - 50)
     free = node("n2")
