@@ -1,7 +1,7 @@
 """Run benchmarks, one row after the other, each in a fresh process so that its memory is its own.
 
 A benchmark is a module here with ``ROWS``, a tuple of its arguments for each row, and ``rows()``, which yields what
-came out for each of them: an object with the fields of ``COLUMNS``.
+came out for each of them: an object with the fields of ``COLUMNS``, and more where one figure does not say it all.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ HERE = Path(__file__).resolve().parent
 MODULES = {
     "decide": "decide",
     "parse-slurm": "parse_slurm",
+    "reaction": "reaction",
 }
-"""Name on the command line -> module. ``reaction`` belongs here, too, when it is written."""
+"""Name on the command line -> module."""
 
 COLUMNS = ("name", "jobs", "nodes", "shapes", "seconds", "rss_mib")
 
@@ -63,7 +64,7 @@ def in_this_process(name: str, arguments: list[Any]) -> dict[str, object]:
     module = importlib.import_module(MODULES[name])
     module.ROWS = (tuple(arguments),)
     (row,) = module.rows()
-    return {column: row[column] for column in COLUMNS}
+    return {column: row[column] for column in COLUMNS} | row
 
 
 def in_a_child(name: str, arguments: list[Any]) -> dict[str, object] | None:
@@ -79,7 +80,8 @@ def in_a_child(name: str, arguments: list[Any]) -> dict[str, object] | None:
 
 
 def line(row: dict[str, object]) -> str:
-    return f"{row['name']:<12}" + "".join(f"{row[column]!s:>10}" for column in COLUMNS[1:])
+    more = "".join(f"  {key} {value}" for key, value in row.items() if key not in COLUMNS)
+    return f"{row['name']:<12}" + "".join(f"{row[column]!s:>10}" for column in COLUMNS[1:]) + more
 
 
 if __name__ == "__main__":

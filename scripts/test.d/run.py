@@ -37,7 +37,8 @@ def tool(name: str) -> str:
 
 def stages() -> list[Stage]:
     python = sys.executable
-    paths = [f"tests/{kind}" for kind in ("unit", "property", "contract", "house", "service", "regress") if has_tests(kind)]
+    kinds = ("unit", "property", "contract", "house", "service", "regress")
+    paths = [f"tests/{kind}" for kind in kinds if has_tests(kind)]
     return [
         Stage("lint", [tool("ruff"), "check", "."], 2 * MINUTE_S),
         Stage("format", [tool("ruff"), "format", "--check", "."], 2 * MINUTE_S),
