@@ -249,8 +249,10 @@ class LocalCloud:
     def _instance(self, record: Record, now: float) -> Instance:
         fault = ""
         alive = self._living(record) > 0
-        if self._file(record, "ended").exists():
-            state = InstanceState.TERMINATING if alive else InstanceState.GONE
+        if self._is_gone(record):
+            state = InstanceState.GONE
+        elif self._file(record, "ended").exists():
+            state = InstanceState.TERMINATING
         elif alive:
             state = InstanceState.ACTIVE
         elif self._file(record, "pid").exists():
@@ -277,7 +279,10 @@ class LocalCloud:
         return record.cluster_id == self._cluster_id and record.tenancy == self.tenancy
 
     def _is_gone(self, record: Record) -> bool:
-        return self._file(record, "ended").exists() and not self._living(record)
+        """Its end was asked for, and its process and its network are no more."""
+        if not self._file(record, "ended").exists() or self._living(record):
+            return False
+        return self._network is None or not self._network.exists(record.host_name)
 
     def _living(self, record: Record) -> int:
         """The pid of the instance's first process; 0 if it does not live. Never that of somebody else's process."""

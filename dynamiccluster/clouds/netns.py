@@ -7,6 +7,7 @@ also gives it an address. Source: ip-netns(8), ip-link(8), veth(4).
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Collection
 
 from dynamiccluster.errors import BadConfigError, CapacityError, TransientError, UnknownOutcomeError
@@ -20,10 +21,20 @@ class BridgeNetwork:
     """Namespaces on one bridge.
 
     ``namespace``: where the bridge is; "" is the machine's own. ``first``: number within ``subnet`` of the first
-    address that instances get; those before it belong to the site.
+    address that instances get; those before it belong to the site. ``directory``: where ``ip netns`` keeps its files.
     """
 
-    def __init__(self, runner: Runner, subnet: str, *, bridge: str = "br0", namespace: str = "", first: int = 10):
+    def __init__(
+        self,
+        runner: Runner,
+        subnet: str,
+        *,
+        bridge: str = "br0",
+        namespace: str = "",
+        first: int = 10,
+        directory: str = "/run/netns",
+    ):
+        self._directory = directory
         self._runner = runner
         self._subnet = ipaddress.IPv4Network(subnet)
         self._bridge = bridge
@@ -48,7 +59,11 @@ class BridgeNetwork:
 
     def path(self, host_name: str) -> str:
         """The namespace's file, which ``setns`` wants."""
-        return f"/run/netns/{self._name(host_name)}"
+        return f"{self._directory}/{self._name(host_name)}"
+
+    def exists(self, host_name: str) -> bool:
+        """Whether anything of it is left; the namespace is the last that :meth:`delete` removes."""
+        return os.path.lexists(self.path(host_name))
 
     def create(self, host_name: str, address: str) -> None:
         """A namespace with this address on the bridge. What is left over under its name is removed first."""

@@ -6,10 +6,12 @@ What is asserted is read from Slurm, the kernel and the cloud's own files; the s
 from __future__ import annotations
 
 import pathlib
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from slurm_races import lanes, race
 from slurm_service import (
     Service,
     most_at_once,
@@ -138,3 +140,17 @@ def explain(service: Service, job_id: str) -> dict[str, Any]:
     """What ``dynamiccluster explain`` is told."""
     answer: dict[str, Any] = service.client.get("api", "v1", "jobs", job_id)["answer"]
     return answer
+
+
+# -- races -------------------------------------------------------------------------------------------
+
+
+def test_jobs_that_come_while_their_node_is_being_let_go(bed: SlurmBed, tmp_path: pathlib.Path) -> None:
+    service = Service(bed, tmp_path, "races", lanes(4))
+    with running(service):
+        until_declared(service)
+        tally = race(service, 10, random.Random(1))
+        assert tally.problems == []
+        assert len(tally.waits_s) == 14
+        waits_s = sorted(round(wait_s, 1) for wait_s in tally.waits_s)
+        print(f"{len(service.machines)} machines; met {dict(tally.met)}; sbatch to end {waits_s}")  # noqa: T201 - the measurement

@@ -236,6 +236,32 @@ def test_a_network_gives_each_instance_an_address_and_takes_it_back(world: Any) 
     assert third.address == "10.9.0.4"
 
 
+def test_an_instance_is_not_gone_before_its_network_is(world: Any, tmp_path: Path) -> None:
+    """A service that was killed between the two would leave the namespace for ever."""
+    runner = ip_runner()
+    runner.on(["ip", "netns", "add"], lambda call: (tmp_path / call.argv[-1]).touch() or "")
+    runner.on(
+        lambda argv: "dynamiccluster.clouds.local_worker" in argv,
+        lambda call: str(
+            Path(next(word for word in call.argv if word.endswith(".pid"))).write_text(f"{os.getpid()} 1")
+        ),
+    )
+    network = BridgeNetwork(runner, "10.9.0.0/29", namespace="head", first=4, directory=str(tmp_path))
+    cloud = world.cloud(runner=runner, network=network)
+    (machine,) = cloud.launch("l1", RESOURCE, [spec("small-1")])
+    runner.on(["ip", "netns", "delete", "head-small-1"], UnknownOutcomeError("killed meanwhile"))
+    with pytest.raises(TransientError):
+        cloud.terminate([machine.instance_id])
+    assert states(cloud) == [InstanceState.TERMINATING]
+    (second,) = cloud.launch("l2", RESOURCE, [spec("small-2")])
+    assert second.address != machine.address
+    runner.on(
+        ["ip", "netns", "delete", "head-small-1"], lambda call: (tmp_path / call.argv[-1]).unlink(missing_ok=True) or ""
+    )
+    cloud.terminate([machine.instance_id])
+    assert states(cloud).count(InstanceState.GONE) == 1
+
+
 def test_a_network_that_fails_leaves_nothing_and_says_what() -> None:
     runner = ip_runner()
     network = BridgeNetwork(runner, "10.9.0.0/24", namespace="head")

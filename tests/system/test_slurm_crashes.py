@@ -1,0 +1,30 @@
+"""``kill -9`` of the service, wherever it is, and failures of everything around it, beside a real Slurm."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+from slurm_kills import GENERAL, RESOURCES, SOME_STEPS, at_step, live_through
+from slurm_service import Service
+
+from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[SlurmBed]:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with slurm_bed("10.77.5.0/24") as made:
+        yield made
+
+
+@pytest.mark.parametrize("step", SOME_STEPS)
+def test_killed_at_a_step(bed: SlurmBed, tmp_path: pathlib.Path, step: str) -> None:
+    service = Service(bed, tmp_path, f"kill{SOME_STEPS.index(step)}", RESOURCES, GENERAL)
+    nth = 2 if step.endswith("commit") else 1  # the first is made before anything is known
+    assert live_through(service, at_step(step, nth)), "it did not come to this step"
