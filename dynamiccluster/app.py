@@ -157,6 +157,7 @@ class _App:
                 word=new_word,
                 reloader=self._reload,
                 document=loaded.redacted(),
+                redact=self._redactor.redact,
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, engine.stop)

@@ -46,4 +46,6 @@ def secret_values(value: Any) -> list[str]:
         return [secret for item in value.values() for secret in secret_values(item)]
     if isinstance(value, list | tuple):
         return [secret for item in value for secret in secret_values(item)]
+    if isinstance(value, str):  # a password, or a token without a user, inside a URL
+        return [found.partition(":")[2] or found for found in _USER_INFO.findall(value)]
     return []

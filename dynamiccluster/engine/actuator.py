@@ -32,6 +32,8 @@ DEFAULT_LIMIT_S = 60.0
 HOOK_MARGIN_S = 10.0
 
 Probe = Callable[[str], None]
+Redact = Callable[[str], str]
+"""Hides known secrets: what adapters say of their failures goes into the history, which everybody may read."""
 
 
 @dataclass(slots=True)
@@ -51,13 +53,20 @@ class Actuator:
     """Starts each action as a task of its own; the bridge bounds how many reach one provider at a time."""
 
     def __init__(
-        self, hands: Hands, bridge: Bridge, clock: Clock, on_result: Callable[[ActionResult], None], probe: Probe
+        self,
+        hands: Hands,
+        bridge: Bridge,
+        clock: Clock,
+        on_result: Callable[[ActionResult], None],
+        probe: Probe,
+        redact: Redact,
     ) -> None:
         self.hands = hands
         self._bridge = bridge
         self._clock = clock
         self._on_result = on_result
         self._probe = probe
+        self._redact = redact
         self._tasks: set[asyncio.Task[None]] = set()
 
     def carry_out(self, actions: Iterable[Action]) -> None:
@@ -129,10 +138,12 @@ class Actuator:
             unknown = error.error_class is ErrorClass.UNKNOWN_OUTCOME
             log.warning("%s: %s: %s", text, error.error_class, error)
             outcome = Outcome.UNKNOWN if unknown else Outcome.REFUSED
-            result = (outcome, str(error.error_class), str(error), str(getattr(error, "offering", "")))
+            message = self._redact(str(error))
+            result = (outcome, str(error.error_class), message, str(getattr(error, "offering", "")))
         except Exception as error:
             log.exception("%s: unexpected", text)
-            result = (Outcome.UNKNOWN, str(ErrorClass.BUG), f"{type(error).__name__}: {error}", "")
+            message = self._redact(f"{type(error).__name__}: {error}")
+            result = (Outcome.UNKNOWN, str(ErrorClass.BUG), message, "")
         else:
             result = (Outcome.DONE, "", "", "")
         self._probe(f"after-call:{kind}")

@@ -12,7 +12,7 @@ from dynamiccluster.checkers.base import Checker
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.decide.tick import answer, decide
 from dynamiccluster.engine import recovery
-from dynamiccluster.engine.actuator import Actuator, Hands, Probe
+from dynamiccluster.engine.actuator import Actuator, Hands, Probe, Redact
 from dynamiccluster.engine.inbox import Asked, Inbox
 from dynamiccluster.engine.keeper import Keeper
 from dynamiccluster.engine.oddities import digestible
@@ -77,19 +77,22 @@ class Engine:
         probe: Probe = _no_probe,
         reloader: Callable[[str], Awaitable[list[str]]] | None = None,
         document: Mapping[str, object] | None = None,
+        redact: Redact = str,
     ) -> None:
-        """``word`` gives the random word of a fresh store (four characters, part of all its node ids)."""
+        """``word`` gives the random word of a fresh store (four characters, part of all its node ids). ``redact``
+        hides secrets in what adapters say."""
         self._clock = SteadyClock(clock)
         self._bridge = bridge
         self._word = word
         self._probe = probe
         self._reloader = reloader
+        self._redact = redact
         self._document = dict(document or {})
         self._policy = _with_idempotence(policy, clouds)
         self._inbox = Inbox()
         hands = Hands(scheduler, clouds, policy.resources, checker, names, hooks, hook_timeout_s)
-        self._actuator = Actuator(hands, bridge, self._clock, self._inbox.put_result, probe)
-        self._sources = Sources(bridge, self._clock, self._inbox)
+        self._actuator = Actuator(hands, bridge, self._clock, self._inbox.put_result, probe, redact)
+        self._sources = Sources(bridge, self._clock, self._inbox, redact)
         self._stopping = asyncio.Event()
         self._keeper = Keeper(store, bridge, self._clock, self._stopping)
         self._reconfiguring = asyncio.Lock()
@@ -378,9 +381,10 @@ class Engine:
         if cloud is None or not node.instance_id:
             return ""
         instance_id = node.instance_id
-        return await self._bridge.call(
+        text = await self._bridge.call(
             f"cloud:{node.tenancy}", f"console of {node.host_name}", 60.0, lambda: cloud.console_tail(instance_id)
         )
+        return self._redact(text)
 
     def config_document(self) -> dict[str, object]:
         return dict(self._document)

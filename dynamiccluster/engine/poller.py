@@ -42,6 +42,7 @@ class Poller(Generic[View]):
         clock: Clock,
         on_view: Callable[[View], None],
         on_note: Callable[[Event], None],
+        redact: Callable[[str], str],
     ) -> None:
         self.status = status
         self._ask: Callable[[], View] = ask
@@ -50,6 +51,7 @@ class Poller(Generic[View]):
         self._clock = clock
         self._on_view: Callable[[View], None] = on_view
         self._on_note = on_note
+        self._redact = redact
         self._nudged = asyncio.Event()
         self._said: set[str] = set()
 
@@ -88,7 +90,7 @@ class Poller(Generic[View]):
     def _failed(self, error: Exception) -> None:
         unexpected = classify(error) is ErrorClass.BUG
         failures = self.status.failures + 1
-        text = str(error) or type(error).__name__
+        text = self._redact(str(error) or type(error).__name__)
         trace = error if unexpected else None
         log.warning("%s: poll failed, %d in a row: %s", self.status.source, failures, text, exc_info=trace)
         now = self._clock.now()

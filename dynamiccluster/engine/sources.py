@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.engine.inbox import Inbox
@@ -19,10 +19,11 @@ from dynamiccluster.schedulers.base import Scheduler
 class Sources:
     """Pollers with their tasks. Views and notes go to the inbox."""
 
-    def __init__(self, bridge: Bridge, clock: Clock, inbox: Inbox) -> None:
+    def __init__(self, bridge: Bridge, clock: Clock, inbox: Inbox, redact: Callable[[str], str]) -> None:
         self._bridge = bridge
         self._clock = clock
         self._inbox = inbox
+        self._redact = redact
         self._pollers: dict[str, Poller[SchedulerView] | Poller[CloudView]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -39,6 +40,7 @@ class Sources:
                 clock,
                 inbox.put_scheduler,
                 inbox.put_note,
+                self._redact,
             )
         }
         for tenancy, cloud in clouds.items():
@@ -51,6 +53,7 @@ class Sources:
                 clock,
                 inbox.put_cloud,
                 inbox.put_note,
+                self._redact,
             )
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(poller.run(), name=f"poll {name}") for name, poller in self._pollers.items()]

@@ -15,7 +15,7 @@ from dynamiccluster.config.check import check, render
 from dynamiccluster.config.document import read
 from dynamiccluster.config.load import load
 from dynamiccluster.config.problems import ConfigProblems
-from dynamiccluster.config.redact import HIDDEN, is_secret_name
+from dynamiccluster.config.redact import HIDDEN, is_secret_name, secret_values
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import AwsResource, OpenstackResource
 from dynamiccluster.config.walk import descend, field_shape, keys, sections
@@ -224,3 +224,12 @@ def test_names_of_secrets() -> None:
         assert is_secret_name(name)
     for name in ("passive", "tokens_file", "hostname", "key_name", "prefix"):
         assert not is_secret_name(name)
+
+
+def test_passwords_in_urls_are_hidden_in_the_log_too() -> None:
+    """A plug-in's message may quote the URL that it was given."""
+    url = "https://ada:in%20the%20url@graphite.example.org/x"
+    assert secret_values({"url": url, "plain": "http://host/x", "proxy": "http://token-only@host:1"}) == [
+        "in%20the%20url",
+        "token-only",
+    ]

@@ -207,6 +207,27 @@ async def test_an_adapter_that_raises_anything_delays_only_its_step(caplog: pyte
 
 
 @on_virtual_time
+async def test_secrets_in_what_adapters_say_are_hidden() -> None:
+    """Promise 8: the history and the sources are there for everybody to read."""
+    async with Rig(redact=lambda text: text.replace("hunter2", "***")) as rig:
+        await rig.a_node()
+        for verb in ("hold", "poll"):
+            rig.scheduler.fails[verb] = TransientError("wrong password hunter2")
+        rig.cloud.fails["launch"] = ValueError("hunter2 is odd")
+        rig.cloud.says["console_tail"] = "user-data: hunter2"
+        rig.submit()
+        rig.engine.nudge()
+        await rig.ask(CommandKind.LAUNCH, "r")
+        await rig.ask(CommandKind.HOLD, rig.nodes[0].node_id)
+        await rig.sleep(100.0)
+        assert rig.engine.readmodel.sources["scheduler"].error == "wrong password ***"
+        assert await rig.engine.console_tail(rig.nodes[0].node_id) == "user-data: ***"
+    texts = " ".join(rig.store.texts())
+    assert "wrong password ***" in texts
+    assert "hunter2" not in texts + repr(rig.store.load())
+
+
+@on_virtual_time
 async def test_an_action_without_a_result_is_shouted_about(caplog: pytest.LogCaptureFixture) -> None:
     def probe(step: str) -> None:
         if step == "after-call:host-add":
