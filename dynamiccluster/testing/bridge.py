@@ -16,9 +16,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-SLOW_SHARE = 0.1
+SLOW_SHARE = 0.2
 SLOW_FACTOR = 15.0
-"""One answer in ten comes so much later: what it tells of may have changed since."""
+"""One answer in five comes so much later: what it tells of may have changed since."""
 
 
 class InlineBridge:

@@ -41,7 +41,7 @@ REMOVAL_STEPS = ("hold", "host-remove", "terminate")
 
 LEAVING = frozenset({NodeState.HOLDING, NodeState.HELD, NodeState.REMOVING, NodeState.TERMINATING})
 
-INTRUDES = 0.15
+INTRUDES = 0.3
 """Share of the removal steps at which one does."""
 
 EXPLAIN_EVERY = 40
@@ -286,7 +286,8 @@ class Installation:
             wanted = mine.reservation
             queue = wanted.queue or min(mine.queues, default="batch")
             features = ((wanted.property,),) if wanted.property else ()
-            shape = Shape(queues=(queue,), account=wanted.account, chunk=Capacity(1), features=features)
+            whole = Capacity(mine.capacity.cores)  # no host that is in use can take it instead
+            shape = Shape(queues=(queue,), account=wanted.account, chunk=whole, features=features)
             self._intruders[mine] = shape
         return shape
 

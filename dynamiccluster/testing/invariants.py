@@ -74,7 +74,8 @@ class Invariants:
         self._launches: set[str] = set()  # ever committed
         self._unanswered: dict[str, tuple[str, int]] = {}  # launch -> tenancy, good lists of it before the call
         self._lists: dict[str, int] = {}  # tenancy -> good lists so far
-        self._lists_at_birth: dict[str, int] = {}  # node -> good lists of its tenancy when it was first stored
+        self._views = 0  # good polls of the scheduler so far
+        self._at_birth: dict[str, tuple[int, int]] = {}  # node -> good lists of its tenancy, and polls, before it
         self._strays: dict[str, int] = {}  # machine -> good lists in which nobody accounted for it
         self._judged = 0  # interruptions looked at so far
         self._observe_only = True
@@ -88,6 +89,7 @@ class Invariants:
         """The engine has received the result of a call."""
         if isinstance(result, SchedulerView):
             self.view = result
+            self._views += 1
             self._remember("scheduler", result)
             self._judge_interruptions()
         elif isinstance(result, CloudView):
@@ -131,7 +133,7 @@ class Invariants:
         }
         self._launches.update(plan.launches)
         for node_id in plan.nodes.keys() - before.keys():
-            self._lists_at_birth[node_id] = self._lists.get(plan.nodes[node_id].tenancy, 0)
+            self._at_birth[node_id] = (self._lists.get(plan.nodes[node_id].tenancy, 0), self._views)
         self._observe_only = plan.memory.observe_only or not plan.memory.looked  # nothing is adopted either
         if self._observe_only and plan.actions:
             self.broken(1, f"acts while it is to observe only: {plan.actions[0].kind} ({plan.actions[0].reason})")
@@ -219,11 +221,12 @@ class Invariants:
         machine = self._site.tenancies[node.tenancy].machines.get(node.instance_id)
         if machine is None or machine.state not in (InstanceState.PENDING, InstanceState.ACTIVE):
             return
-        lists = self._lists.get(node.tenancy, 0) - self._lists_at_birth.get(node.node_id, 0)
+        born_lists, born_views = self._at_birth.get(node.node_id, (0, 0))
+        lists, views = self._lists.get(node.tenancy, 0) - born_lists, self._views - born_views
         timers = self._policy.resources[node.resource].timers
-        watched_s = lists * POLLS_PER_LOOK * self._policy.cloud_poll_s
+        watched_s = POLLS_PER_LOOK * (lists * self._policy.cloud_poll_s + views * self._policy.scheduler_poll_s)
         if watched_s < min(timers.boot_s, timers.launch_s):
-            self.broken(4, f"{node.host_name} is given up after {lists} list(s) of its cloud: {node.reason}")
+            self.broken(4, f"{node.host_name} is given up after {lists + views} poll(s): {node.reason}")
 
     def kept_failing(self, resource: str, from_at: float, until_at: float) -> None:
         """Promise 6: a resource whose machines all fail is not asked for ever more."""

@@ -35,16 +35,15 @@ MUTANTS = (
         (
             Edit(
                 "engine/loop.py",
+                "        self._actuator.carry_out(plan.actions)\n        _answer",
+                "        _answer",
+            ),
+            Edit(
+                "engine/loop.py",
                 "            version = await self._commit(snapshot, plan, now)\n",
                 "            self._actuator.carry_out(plan.actions)\n"
                 "            await asyncio.sleep(5.0)\n"
                 "            version = await self._commit(snapshot, plan, now)\n",
-            ),
-            Edit("engine/loop.py", "        self._publish(plan, now)\n        log.log(", "        log.log("),
-            Edit(
-                "engine/loop.py",
-                "        self._actuator.carry_out(plan.actions)\n        replies",
-                "        self._publish(plan, now)\n        replies",
             ),
         ),
     ),
@@ -57,11 +56,10 @@ MUTANTS = (
     _one(
         "failed poll treated as empty queue",
         "engine/poller.py",
-        "            self._failed(error)\n            return\n",
-        "            self._failed(error)\n"
-        "            if source == 'scheduler':\n"
-        "                self._on_view(SchedulerView(started_at, started_at))\n"
-        "            return\n",
+        "                self._failed(error)\n",
+        "                self._failed(error)\n"
+        "                if self.status.source == 'scheduler':\n"
+        "                    self._on_view(SchedulerView(self._clock.now(), self._clock.now()))\n",
     ),
     _one(
         "late machines of abandoned launches not swept",
