@@ -19,7 +19,7 @@ from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import CloudView
-from dynamiccluster.model.worker_node import COMING, WORKING, NodeState, WorkerNode
+from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
 
 _HOST_SPEAKS = frozenset(
     {
@@ -166,6 +166,8 @@ def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str) -> None:
 def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     if node.state not in _HOST_SPEAKS or hosts.started_at <= node.acted_at or node.dead:
         return
+    if node.state is NodeState.FAILED and node.hold_why is HoldWhy.DELETE:
+        return  # an operator wants it gone: it is not rescued
     host = hosts.by_name.get(node.host_name)
     if node.state is NodeState.CONFIGURING:
         if host is not None:
@@ -179,12 +181,16 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     busy = hosts.busy(host)
     if busy and not node.first_job_at:
         node = draft.put(replace(node, first_job_at=draft.now, starved_obs=None))
+        breaker.worked(draft, node.resource)
         draft.nominations.pop(node.node_id, None)
     if host.state is HostState.DOWN:
         apply(draft, node.node_id, NodeEvent.HOST_DOWN, f"the scheduler says {host.detail or 'down'}")
         return
     if host.state is not HostState.UP:
+        _silent(draft, node, busy=busy)
         return
+    if draft.misses:
+        draft.misses.pop(f"silent:{node.node_id}", None)
     if host.hold is None and node.state is (NodeState.BUSY if busy else NodeState.IDLE):
         return
     event, why = _usable_event(draft, node, host, busy)
@@ -196,6 +202,17 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
         _joined(draft, node, host)
 
 
+def _silent(draft: Draft, node: WorkerNode, *, busy: bool) -> None:
+    """A node in use whose host is neither up nor down, and empty: after the soft down limit it counts as down."""
+    if node.state not in WORKING or busy:
+        return
+    missed = draft.miss(f"silent:{node.node_id}", SCHEDULER, draft.hosts.started_at)
+    silent_s = draft.obs(SCHEDULER) - missed.since_obs
+    if silent_s >= draft.resource(node.resource).timers.down_s:
+        draft.misses.pop(f"silent:{node.node_id}")
+        apply(draft, node.node_id, NodeEvent.HOST_DOWN, f"has not answered the scheduler for {silent_s:.0f} s")
+
+
 def _added_after_all(draft: Draft, node: WorkerNode) -> None:
     """The scheduler lists a host whose adding was never acknowledged: the step is done."""
     if node.todo[:1] == (ActionKind.HOST_ADD,) and node.attempts and not node.action_id:
@@ -205,6 +222,8 @@ def _added_after_all(draft: Draft, node: WorkerNode) -> None:
 def _usable_event(draft: Draft, node: WorkerNode, host: Host, busy: bool) -> tuple[NodeEvent | None, str]:
     """What an up host means to its node. Hold marks count only when no command of ours is on its way."""
     settled = not node.action_id and not node.todo
+    if host.hold is None and node.state is NodeState.DOWN and node.hold_why is not HoldWhy.NONE:
+        return NodeEvent.HOST_HELD_BUSY, f"back, and still to be held ({node.hold_why})"
     if host.hold is None:
         if node.state in (NodeState.HOLDING, NodeState.HELD):
             if not settled or not node.hold_confirmed_at:
@@ -237,6 +256,8 @@ def hosts_view_at(draft: Draft) -> float:
 def _host_missed(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     if node.state is NodeState.FAILED or node.action_id or node.todo:
         return
+    if node.host_name in hosts.occupied:
+        return  # the job list has it: its record was odd, or left out
     missed = draft.miss(f"host:{node.node_id}", SCHEDULER, hosts.started_at)
     if missed.count >= draft.policy.failure.host_missing_polls:
         draft.misses.pop(f"host:{node.node_id}")
@@ -295,7 +316,7 @@ def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     if age_s(draft, node) < limit_s:
         return
     match node.state:
-        case NodeState.CONFIGURING | NodeState.JOINING if _is_up(node, hosts):
+        case NodeState.CONFIGURING | NodeState.JOINING if _is_up(node, hosts) or node.host_name in hosts.occupied:
             return  # it is about to join
         case NodeState.STARTING | NodeState.CONFIGURING | NodeState.JOINING:
             why = f"not usable in time ({node.state} for {age_s(draft, node):.0f} observed seconds)"
@@ -324,6 +345,11 @@ def deadline_s(draft: Draft, node: WorkerNode, hosts: Hosts) -> float | None:
         case NodeState.CONFIGURING | NodeState.JOINING:
             return timers.launch_s - node.launch_spent_s
         case NodeState.DOWN:
+            host = hosts.by_name.get(node.host_name)
+            if node.hold_why in (HoldWhy.OPERATOR, HoldWhy.VACATE) or (host and host.hold and not host.hold.ours):
+                return None  # somebody works on it
+            if host is not None and host.state is not HostState.DOWN:
+                return None  # unknown is left alone
             return timers.down_hard_s if node.host_name in hosts.occupied else timers.down_s
         case NodeState.TERMINATING:
             return timers.terminate_s if not node.todo and not node.action_id else None

@@ -31,6 +31,7 @@ class Need:
     packing: Packing
     groups: list[Group]
     wanted: frozenset[str]  # node ids that waiting jobs were placed on
+    startable: frozenset[str]  # node ids on which whole waiting jobs could start now
 
 
 def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
@@ -52,7 +53,7 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
         if draft.policy.limits.launches_per_minute > 0:
             draft.memory = replace(draft.memory, rate_tokens=ledger.tokens, rate_as_of_obs=draft.obs(ENGINE))
     draft.demand = _demand(draft, queue, packing, eligibility, act=act)
-    return Need(packing, queue.groups, packing.wanted)
+    return Need(packing, queue.groups, packing.wanted, packing.startable)
 
 
 def _offers(draft: Draft) -> list[Offer]:

@@ -197,7 +197,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.HOST_BUSY: S.BUSY,
         E.EVACUATE: S.EVACUATING,
         E.REMOVE: S.REMOVING,
-        E.OP_DELETE: S.REMOVING,
+        E.OP_DELETE: S.FAILED,  # in manual mode nothing else cleans it up
     },
     S.EVACUATING: {
         E.STEPS_DONE: S.REMOVING,
@@ -240,6 +240,9 @@ DEADLINE_CLOCK: dict[NodeState, str] = {
     S.TERMINATING: "cloud",
 }
 """Which observed clock a state's age is read on; the scheduler's for all others."""
+
+LEAVING_THE_SCHEDULER = frozenset({S.FAILED, S.EVACUATING, S.REMOVING})
+"""Among these a node may go round (jobs that cannot be moved): failed tries count over the whole round."""
 
 COUNTS_AS_LAUNCH = frozenset({S.REQUESTED, S.UNSETTLED, S.STARTING, S.CONFIGURING, S.JOINING})
 
@@ -343,6 +346,8 @@ def _enter(
         if event in (E.RECALL, E.OP_UNHOLD):
             todo = (ActionKind.RELEASE,)
         hold_why, confirmed_at = HoldWhy.NONE, 0.0
+    elif state is S.FAILED and event is E.OP_DELETE:
+        hold_why = HoldWhy.DELETE
     fresh_launch_clock = state is S.CONFIGURING and came_from in (S.IDLE, S.BUSY)
     spent = 0.0 if fresh_launch_clock else node.launch_spent_s
     if came_from in COUNTS_AS_LAUNCH and state in COUNTS_AS_LAUNCH:
@@ -357,7 +362,7 @@ def _enter(
         hold_why=hold_why,
         hold_confirmed_at=confirmed_at,
         idle_since_obs=None if state is not S.IDLE else draft.obs(SCHEDULER),
-        attempts=0,
+        attempts=node.attempts if {came_from, state} <= LEAVING_THE_SCHEDULER else 0,
         retry_obs=0.0,
         reason=reason,
         **changes,  # type: ignore[arg-type]  # only fields of WorkerNode are passed, by the callers in this room

@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
-from dynamiccluster.decide.results import abandon
+from dynamiccluster.decide.results import abandon, close
 from dynamiccluster.model.action import Action, ActionKind, NodeSpec
 from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.host import HostState
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.launch import Launch, LaunchState
 from dynamiccluster.model.view import CloudView
@@ -24,8 +25,8 @@ from dynamiccluster.model.worker_node import NodeState, WorkerNode
 ENDED = frozenset({InstanceState.TERMINATING, InstanceState.GONE})
 
 
-def settle(draft: Draft) -> None:
-    """Launches whose reply was lost: repeated where that is idempotent, abandoned when nothing appears."""
+def settle(draft: Draft, *, act: bool) -> None:
+    """Lost launches: repeated where that is idempotent (only with ``act``), abandoned when nothing appears."""
     for launch in list(draft.launches.values()):
         if launch.state is not LaunchState.OPEN:
             _forget_old(draft, launch)
@@ -37,18 +38,18 @@ def settle(draft: Draft) -> None:
         ]
         if not unsettled:
             if not any(action_id in draft.open_actions for action_id in _launch_actions(draft, launch)):
-                draft.put_launch(replace(launch, state=LaunchState.SETTLED, closed_at=draft.now))
+                close(draft, launch, LaunchState.SETTLED)
             continue
         if any(node.state is NodeState.REQUESTED or node.action_id for node in unsettled):
             continue
-        _relaunch_or_wait(draft, launch, unsettled)
+        _relaunch_or_wait(draft, launch, unsettled, act=act)
 
 
 def _launch_actions(draft: Draft, launch: Launch) -> list[str]:
     return [draft.nodes[node_id].action_id for node_id in launch.node_ids if node_id in draft.nodes]
 
 
-def _relaunch_or_wait(draft: Draft, launch: Launch, unsettled: list[WorkerNode]) -> None:
+def _relaunch_or_wait(draft: Draft, launch: Launch, unsettled: list[WorkerNode], *, act: bool) -> None:
     view = draft.snapshot.clouds.get(launch.tenancy)
     rules = draft.policy.failure
     source = cloud_source(launch.tenancy)
@@ -60,8 +61,10 @@ def _relaunch_or_wait(draft: Draft, launch: Launch, unsettled: list[WorkerNode])
             return
     key = f"relaunch:{launch.launch_id}"
     due_obs = draft.step_retry_obs.get(key)
-    if launch.tenancy not in draft.policy.idempotent_clouds or due_obs is None:
+    if launch.tenancy not in draft.policy.idempotent_clouds or due_obs is None or not act:
         return
+    if len(unsettled) < len(launch.node_ids):
+        return  # a repeat must be the same request, and some of its machines are settled already
     if due_obs > draft.obs(ENGINE):
         draft.wake(draft.now + due_obs - draft.obs(ENGINE))
         return
@@ -127,15 +130,26 @@ def _unclaimed(draft: Draft, view: CloudView, instance: Instance) -> None:
     if counted.count < draft.policy.failure.orphan_polls:
         return
     launch = draft.launches.get(instance.launch_id)
-    if launch and not (launch.adopted and instance.node_id not in launch.node_ids):
+    known = launch is not None and not (launch.adopted and instance.node_id not in launch.node_ids)
+    if known and not _in_use(draft, instance):
         _sweep(draft, view, instance)
     else:
         _adopt(draft, view, instance)
         del draft.misses[key]
 
 
+def _in_use(draft: Draft, instance: Instance) -> bool:
+    """Whether the scheduler has a host of this name that no node of ours claims, up or with jobs: then the machine
+    is adopted, held and removed like any other, however it came about."""
+    name = instance.host_name or instance.name
+    if any(node.host_name == name for node in draft.nodes.values()):
+        return False
+    host = draft.hosts.by_name.get(name)
+    return name in draft.hosts.occupied or (host is not None and host.state is HostState.UP)
+
+
 def _sweep(draft: Draft, view: CloudView, instance: Instance) -> None:
-    """End a machine that nobody can be using: it belongs to a node that is gone, and no host bears its name now."""
+    """End a machine that nobody uses: its node is gone, and no other host of its name is in use."""
     retry = f"sweep:{instance.instance_id}"
     clock = draft.obs(ENGINE)
     if draft.step_retry_obs.get(retry, 0.0) > clock:

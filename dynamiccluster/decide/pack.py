@@ -16,7 +16,7 @@ from dynamiccluster.decide import match
 from dynamiccluster.decide.demand import Group, Segment
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
 from dynamiccluster.decide.limits import Ledger
-from dynamiccluster.decide.rows import NOTHING_FOUND, Found, Ints, Need, Rows, Stage
+from dynamiccluster.decide.rows import Found, Ints, Need, Rows, Stage
 from dynamiccluster.model.job import Shape
 from dynamiccluster.model.plan import Refusal
 
@@ -48,6 +48,7 @@ class Packing:
     purchases: list[Purchase] = field(default_factory=list)
     limited: bool = False  # a limit, not the kind of resource, left some job without a place
     wanted: frozenset[str] = frozenset()  # node ids and host names that jobs were placed on
+    startable: frozenset[str] = frozenset()  # those of them on which whole jobs could start as things are
     recalled: frozenset[str] = frozenset()  # node ids held for scale-down that jobs were placed on
 
 
@@ -102,6 +103,7 @@ class Packer:
         self._note_limits()
         rows = self._rows
         packing.wanted = frozenset(rows.used(Stage.FREE, Stage.RECALLABLE, Stage.COMING))
+        packing.startable = frozenset(rows.startable())
         packing.recalled = frozenset(rows.used(Stage.RECALLABLE))
         return packing
 
@@ -151,6 +153,8 @@ class Packer:
             if row < 0:
                 return 0
             rows.take(need, row, 1)
+            if rows.stage(row) == Stage.FREE:
+                rows.could_start(row)
             self._count(ask.outcome, Stage(rows.stage(row)), 1)
             return 1
         if ask.together:
@@ -192,6 +196,8 @@ class Packer:
     def _book(self, ask: _Ask, rows: Ints, pieces: Ints, jobs: int) -> None:
         """Count jobs by the farthest stage they need; rows come nearest first."""
         nearest, farthest = self._rows.stage(int(rows[0])), self._rows.stage(int(rows[-1]))
+        if farthest == Stage.FREE:
+            self._rows.could_start(rows)
         if nearest == farthest:
             self._count(ask.outcome, Stage(nearest), jobs)
             return
@@ -313,15 +319,9 @@ class Packer:
         each = np.clip(pieces - np.arange(nodes) * per_node, 0, per_node)
         self._rows.take(ask.need, np.arange(added.start, added.stop), each)
 
-    def _part(self, ask: _Ask) -> Found:
-        """Rows that hold a part of one gang."""
-        if ask.shape.exclusive and not ask.shape.distinct:
-            return NOTHING_FOUND  # whole hosts of its own: not worth the complication
-        return self._rows.find(ask.need, 1)
-
     def _complete(self, ask: _Ask, ties: list[list[Offer]]) -> bool:
         """One gang partly on rows that exist, the rest on new nodes of one resource."""
-        shape, part = ask.shape, self._part(ask)
+        shape, part = ask.shape, self._rows.find(ask.need, 1)
         lacking = shape.chunks - part.total
         if not part.total or lacking <= 0:
             return False
@@ -335,7 +335,7 @@ class Packer:
 
     def _span(self, ask: _Ask, ties: list[list[Offer]]) -> bool:
         """One gang over rows that exist and new nodes of several resources, when no single one has the room."""
-        part = self._part(ask)
+        part = self._rows.find(ask.need, 1)
         lacking = ask.shape.chunks - part.total
         offers = [offer for tie in ties for offer in self._by_tie_break(tie)]
         if lacking <= 0 or not _shares(ask.shape, lacking, offers, self._ledger):

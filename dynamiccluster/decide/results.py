@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dynamiccluster.decide import breaker
 from dynamiccluster.decide.draft import ENGINE, Draft
-from dynamiccluster.decide.lifecycle import NodeEvent, apply
+from dynamiccluster.decide.lifecycle import LEAVING_THE_SCHEDULER, NodeEvent, apply
 from dynamiccluster.errors import ErrorClass
 from dynamiccluster.model.action import HOOKS, ActionKind, ActionResult, Outcome
 from dynamiccluster.model.event import EventKind
@@ -98,11 +98,13 @@ def _issue(draft: Draft, node: WorkerNode, kind: ActionKind) -> None:
             return
         delete = draft.policy.dead_jobs == "delete"
         done_to = "deleted" if delete else "requeued"
-        for job_id in job_ids:
+        for job_id in job_ids if not node.attempts else ():
             draft.event(EventKind.JOB, f"{done_to}: its node is dead ({node.reason})", node=node, job_id=job_id)
         draft.act_on_node(node, kind, node.reason, job_ids=job_ids, delete_jobs=delete)
         return
     if kind is ActionKind.VACATE:
+        if draft.hosts.started_at <= node.acted_at:
+            return  # jobs may have started before the hold: wait for a view that shows them
         job_ids = draft.hosts.jobs_on(node.host_name)
         draft.act_on_node(node, kind, node.reason, job_ids=job_ids)
         return
@@ -126,8 +128,13 @@ def _launch(draft: Draft, result: ActionResult) -> None:
     match result.outcome:
         case Outcome.DONE:
             _launch_done(draft, result, launch, waiting)
+        case Outcome.REFUSED if any(node.state is NodeState.UNSETTLED for node in waiting):
+            # a repeat was refused: that says nothing about the first try, so the cloud's lists must settle it
+            draft.event(
+                EventKind.ACTION, f"repeat of a lost launch refused: {result.message}", resource=launch.resource
+            )
         case Outcome.REFUSED:
-            _close(draft, launch, LaunchState.SETTLED)
+            close(draft, launch, LaunchState.SETTLED)
             for node in waiting:
                 _nothing_came(draft, node, f"{result.error_class}: {result.message}")
             breaker.launch_refused(draft, resource, result.error_class, result.message, result.offering)
@@ -167,7 +174,7 @@ def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: li
         breaker.launch_refused(draft, resource, ErrorClass.CAPACITY, "fewer machines than asked", result.offering)
     elif result.instances:
         breaker.launched(draft, resource)
-    _close(draft, launch, LaunchState.SETTLED)
+    close(draft, launch, LaunchState.SETTLED)
 
 
 def _nothing_came(draft: Draft, node: WorkerNode, why: str) -> None:
@@ -175,7 +182,8 @@ def _nothing_came(draft: Draft, node: WorkerNode, why: str) -> None:
     apply(draft, node.node_id, NodeEvent.LAUNCH_REFUSED, why)
 
 
-def _close(draft: Draft, launch: Launch, state: LaunchState) -> None:
+def close(draft: Draft, launch: Launch, state: LaunchState) -> None:
+    """End a launch's story, and what was remembered only for it."""
     draft.put_launch(replace(launch, state=state, closed_at=draft.now))
     draft.step_retry_obs.pop(f"relaunch:{launch.launch_id}", None)
     draft.misses.pop(f"settle:{launch.launch_id}", None)
@@ -187,7 +195,7 @@ def abandon(draft: Draft, launch: Launch, why: str) -> None:
         node = draft.nodes.get(node_id)
         if node and node.state is NodeState.UNSETTLED:
             apply(draft, node_id, NodeEvent.LAUNCH_ABANDONED, why)
-    _close(draft, launch, LaunchState.ABANDONED)
+    close(draft, launch, LaunchState.ABANDONED)
     breaker.failed(draft, launch.resource, why)
 
 
@@ -237,7 +245,8 @@ def _step_done(draft: Draft, node: WorkerNode, result: ActionResult, current: bo
 
 def _next(draft: Draft, node: WorkerNode, current: bool) -> None:
     if current:
-        draft.put(replace(node, todo=node.todo[1:], attempts=0, retry_obs=0.0))
+        attempts = node.attempts if node.state in LEAVING_THE_SCHEDULER else 0
+        draft.put(replace(node, todo=node.todo[1:], attempts=attempts, retry_obs=0.0))
 
 
 def _remove_busy(draft: Draft, node: WorkerNode, message: str) -> None:
@@ -249,7 +258,15 @@ def _remove_busy(draft: Draft, node: WorkerNode, message: str) -> None:
         event = NodeEvent.REMOVE_BUSY_HELD
     else:
         event = NodeEvent.REMOVE_BUSY_ALIVE
-    apply(draft, node.node_id, event, why)
+    after = apply(draft, node.node_id, event, why)
+    if after.state is NodeState.FAILED:  # round again, after a pause
+        attempts = after.attempts + 1
+        rules = draft.policy.failure
+        pause_s = Pause(rules.step_retry_s, rules.step_retry_max_s).after(attempts)
+        draft.put(replace(after, attempts=attempts, retry_obs=draft.obs(ENGINE) + pause_s))
+        draft.wake(draft.now + pause_s)
+        if attempts in (3, 10) or attempts % 50 == 0:
+            draft.event(EventKind.WARNING, f"its jobs cannot be moved, try {attempts}: {message}", node=after)
 
 
 def _again(draft: Draft, node: WorkerNode, result: ActionResult) -> None:

@@ -111,8 +111,8 @@ class Found(NamedTuple):
 
 
 _NO_ROWS = np.zeros(0, np.int64)
-NOTHING_FOUND = Found(_NO_ROWS, _NO_ROWS, 0)
-_COLUMNS = ("_cores", "_memory", "_gpus", "_class", "_stage", "_whole", "_used")
+_NOTHING = Found(_NO_ROWS, _NO_ROWS, 0)
+_COLUMNS = ("_cores", "_memory", "_gpus", "_class", "_stage", "_whole", "_used", "_startable")
 
 
 class Rows:
@@ -127,6 +127,7 @@ class Rows:
         self._stage = np.zeros(256, np.int64)
         self._whole = np.zeros(256, np.bool_)
         self._used = np.zeros(256, np.bool_)
+        self._startable = np.zeros(256, np.bool_)
         self._names: list[str] = []
         self._no_room: dict[tuple[int, bool], list[_Fruitless]] = {}
 
@@ -191,7 +192,7 @@ class Rows:
             if total >= wanted:
                 break
         if not rows:
-            return NOTHING_FOUND
+            return _NOTHING
         if len(rows) == 1:
             return Found(rows[0], pieces[0], total)
         return Found(np.concatenate(rows), np.concatenate(pieces), total)
@@ -275,6 +276,13 @@ class Rows:
 
     def stages(self, rows: Ints) -> Ints:
         return self._stage[rows]
+
+    def could_start(self, rows: Ints | int) -> None:
+        """Note that a whole job was placed on these rows alone, all of them up: nothing keeps it from starting."""
+        self._startable[rows] = True
+
+    def startable(self) -> list[str]:
+        return [self._names[row] for row in np.flatnonzero(self._startable[: self.size])]
 
     def used(self, *stages: Stage) -> list[str]:
         """Names of the rows of these stages that jobs were placed on."""

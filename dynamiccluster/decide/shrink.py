@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from dynamiccluster.decide import breaker
-from dynamiccluster.decide.draft import SCHEDULER, Draft
+from dynamiccluster.decide.draft import ENGINE, SCHEDULER, Draft
 from dynamiccluster.decide.grow import Need
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.model.host import Host
@@ -19,6 +19,9 @@ from dynamiccluster.model.worker_node import WORKING, HoldWhy, NodeState, Worker
 
 GOES_ON = frozenset({HoldWhy.SCALE_DOWN, HoldWhy.DRAIN, HoldWhy.DELETE, HoldWhy.FAULT})
 """Holds that end in removal once the node is shown empty."""
+
+
+DRAINS = frozenset({ResourceFlag.DRAINING, ResourceFlag.DRAINED})
 
 
 def shrink(draft: Draft, need: Need) -> None:
@@ -33,24 +36,32 @@ def finish_in_manual_mode(draft: Draft) -> None:
     """With ``auto_mode`` off, only what an operator has asked for goes on."""
     for node in list(draft.nodes.values()):
         if node.state is NodeState.HELD and node.hold_why in (HoldWhy.DELETE, HoldWhy.DRAIN):
-            apply(draft, node.node_id, NodeEvent.REMOVE, "held, empty, and asked to go")
+            _finish_hold(draft, node)
         elif node.hold_why in (HoldWhy.SCALE_DOWN, HoldWhy.FAULT) and (
             node.state is NodeState.HELD or (node.state is NodeState.HOLDING and node.hold_confirmed_at)
         ):
             apply(draft, node.node_id, NodeEvent.RECALL, "automatic mode is off: released")
-    _drain(draft)
+    _drain(draft, by_hand=True)
+    clean_up_failed(draft, by_hand=True)
 
 
-def clean_up_failed(draft: Draft) -> None:
-    """Failed nodes leave: the jobs of one that the cloud or the scheduler calls dead go first, as configured."""
+def clean_up_failed(draft: Draft, *, by_hand: bool = False) -> None:
+    """Failed nodes leave: the jobs of one that the cloud or the scheduler calls dead go first, as configured.
+
+    Only on a view that is later than the last try. ``by_hand``: only those that an operator wants deleted.
+    """
+    clock = draft.obs(ENGINE)
     for node in list(draft.nodes.values()):
-        if node.state is not NodeState.FAILED:
+        if node.state is not NodeState.FAILED or node.retry_obs > clock:
+            continue
+        if draft.hosts.started_at <= node.acted_at or (by_hand and node.hold_why is not HoldWhy.DELETE):
             continue
         dead = node.dead or draft.hosts.is_down(node.host_name)
         if dead and draft.hosts.jobs_on(node.host_name):
             apply(draft, node.node_id, NodeEvent.EVACUATE, node.reason)
-        else:
+        elif dead or node.host_name not in draft.hosts.occupied:
             apply(draft, node.node_id, NodeEvent.REMOVE, node.reason)
+        # else: the job list has work on it though it does not look alive: left alone until that is settled
 
 
 def _finish_holds(draft: Draft) -> None:
@@ -58,9 +69,17 @@ def _finish_holds(draft: Draft) -> None:
         if node.hold_why not in GOES_ON:
             continue
         if node.state is NodeState.HELD:
-            apply(draft, node.node_id, NodeEvent.REMOVE, f"held and empty ({node.hold_why})")
+            _finish_hold(draft, node)
         elif node.state is NodeState.HOLDING and node.hold_why is HoldWhy.SCALE_DOWN and _has_work(draft, node):
             apply(draft, node.node_id, NodeEvent.RECALL, "a job was there first: released")
+
+
+def _finish_hold(draft: Draft, node: WorkerNode) -> None:
+    """A node shown held and empty goes, unless the reason for it is gone or the present view has work on it."""
+    if node.hold_why is HoldWhy.DRAIN and draft.flag(node.resource) not in DRAINS:
+        apply(draft, node.node_id, NodeEvent.RECALL, f"resource {node.resource} does not drain any more: released")
+    elif node.host_name not in draft.hosts.occupied:
+        apply(draft, node.node_id, NodeEvent.REMOVE, f"held and empty ({node.hold_why})")
 
 
 def _has_work(draft: Draft, node: WorkerNode) -> bool:
@@ -79,7 +98,7 @@ def _black_holes(draft: Draft, need: Need) -> None:
         limit_s = draft.resource(node.resource).timers.first_job_s
         if limit_s <= 0:
             continue
-        if node.node_id not in need.wanted:
+        if node.node_id not in need.startable:  # what waits for the rest of a gang does not starve
             if node.starved_obs is not None:
                 draft.put(replace(node, starved_obs=None))
         elif node.starved_obs is None:
@@ -87,14 +106,25 @@ def _black_holes(draft: Draft, need: Need) -> None:
         elif clock - node.starved_obs >= limit_s:
             why = f"never got a job in {limit_s:.0f} s although jobs that fit it wait"
             apply(draft, node.node_id, NodeEvent.USELESS, why)
-            breaker.failed(draft, node.resource, why)
+            breaker.failed(draft, node.resource, why, useless=True)
 
 
-def _drain(draft: Draft) -> None:
-    """Resources that drain, and nodes whose resource has left the configuration."""
+def _drain(draft: Draft, *, by_hand: bool = False) -> None:
+    """Resources that drain, and nodes whose resource has left the configuration (``by_hand``: not these).
+
+    A node that somebody else holds, or of which no view tells after our last command, is tried again later.
+    """
     for node in list(draft.nodes.values()):
-        if node.state in WORKING and draft.flag(node.resource) is ResourceFlag.DRAINING:
-            apply(draft, node.node_id, NodeEvent.DRAIN, f"resource {node.resource} drains")
+        if node.state not in WORKING or draft.flag(node.resource) is not ResourceFlag.DRAINING:
+            continue
+        if by_hand and node.resource not in draft.overrides:
+            continue
+        host = draft.hosts.by_name.get(node.host_name)
+        if host is None or (host.hold and not host.hold.ours) or draft.hosts.started_at <= node.acted_at:
+            continue
+        if node.action_id or node.todo or node.tenancy not in draft.snapshot.clouds:
+            continue  # without its cloud it could be taken out, but not ended
+        apply(draft, node.node_id, NodeEvent.DRAIN, f"resource {node.resource} drains")
     counts: dict[str, int] = {}
     for node in draft.nodes.values():
         counts[node.resource] = counts.get(node.resource, 0) + 1
@@ -109,7 +139,7 @@ def _idle(draft: Draft, need: Need) -> None:
     if not hosts.started_at:
         return
     clock = draft.obs(SCHEDULER)
-    waiting = _Waiting(need)
+    waiting = _Waiting(draft, need)
     ready: dict[str, list[tuple[float, WorkerNode]]] = {}
     working: dict[str, int] = {}
     for node in draft.nodes.values():
@@ -137,21 +167,34 @@ def _idle(draft: Draft, need: Need) -> None:
 class _Waiting:
     """Ids of the waiting jobs, gathered only if an idle node is nominated at all."""
 
-    def __init__(self, need: Need) -> None:
+    def __init__(self, draft: Draft, need: Need) -> None:
+        self._draft = draft
         self._need = need
 
     @cached_property
     def job_ids(self) -> frozenset[str]:
         return frozenset(job.job_id for group in self._need.groups for job in group.jobs)
 
+    @cached_property
+    def incomplete(self) -> frozenset[str]:
+        """Jobs some of whose nodes are not usable (yet, or any more)."""
+        nodes, nominations = self._draft.nodes, self._draft.nominations
+        return frozenset(
+            nomination.job_id for node_id, nomination in nominations.items() if nodes[node_id].state not in WORKING
+        )
+
 
 def _nominated(draft: Draft, node: WorkerNode, clock: float, waiting: _Waiting) -> bool:
-    """Whether the node is still kept for the job it was bought for: while that job waits, and not for ever."""
+    """Whether the node is still kept for the job it was bought for.
+
+    While that job waits: for a limited time from joining, and as long as other nodes of its gang are on their way or
+    have failed and are being replaced.
+    """
     nomination = draft.nominations.get(node.node_id)
     if nomination is None:
         return False
     in_time = nomination.until_obs == 0.0 or clock < nomination.until_obs
-    if in_time and nomination.job_id in waiting.job_ids:
+    if nomination.job_id in waiting.job_ids and (in_time or nomination.job_id in waiting.incomplete):
         return True
     del draft.nominations[node.node_id]
     return False

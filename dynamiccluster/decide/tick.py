@@ -39,12 +39,12 @@ def decide(snapshot: Snapshot, policy: Policy, now: float) -> Plan:
     for result in snapshot.results:
         results.take_in(draft, result)
     facts.take_in(draft)
-    orphans.settle(draft)
     _first_look(draft)
     breaker.advance(draft)
     for command in snapshot.commands:
         commands.obey(draft, command)
     observing = draft.memory.observe_only or not draft.memory.looked
+    orphans.settle(draft, act=not observing)
     if not observing:
         orphans.sweep_and_adopt(draft)
     queue = sort_out(snapshot.scheduler, policy)

@@ -50,7 +50,7 @@ def test_other_errors_count_towards_the_threshold(error_class) -> None:
     d = at()
     breaker.launch_refused(d, R, error_class, "oops")
     assert d.breakers["r"] == Breaker(CLOSED, 1, error="oops")
-    assert not d.backoffs
+    assert d.backoffs == {"launch:r": Backoff(OBS + 10, NOW + 10, 1, str(error_class), "oops")}
 
 
 def test_more_failures_while_open_do_not_lengthen_the_pause() -> None:

@@ -51,7 +51,7 @@ THEN = {
         S.JOINING: S.REMOVING,
         S.HELD: S.REMOVING,
         S.DOWN: S.FAILED,
-        S.FAILED: S.REMOVING,
+        S.FAILED: S.FAILED,  # the next clean-up takes it, also in manual mode
         S.QUARANTINED: S.FAILED,
     },
 }

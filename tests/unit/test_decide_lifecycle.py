@@ -24,6 +24,7 @@ from dynamiccluster.decide.lifecycle import (
 from dynamiccluster.decide.lifecycle_page import NOTES, markdown
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.host import HostState
 from dynamiccluster.model.memory import Miss, Nomination
 from dynamiccluster.model.resource import Timers
 from dynamiccluster.model.worker_node import HoldWhy, NodeState
@@ -246,13 +247,14 @@ def test_a_node_that_is_gone_leaves_nothing_behind() -> None:
     ],
 )
 def test_deadline_of_each_state(state, more, limit_s) -> None:
-    d = at(state, **more)
-    assert deadline_s(d, d.nodes["n1"], d.hosts) == limit_s
+    n = node("n1", state, **more)
+    d = draft(picture([n], hosts=[host_of(n, state=HostState.DOWN)] if state is S.DOWN else None))
+    assert deadline_s(d, n, d.hosts) == limit_s
 
 
 def test_a_down_host_that_lists_jobs_has_the_hard_limit() -> None:
     n = node("n1", S.DOWN)
-    d = draft(picture([n], hosts=[host_of(n, jobs=("7",))]))
+    d = draft(picture([n], hosts=[host_of(n, state=HostState.DOWN, jobs=("7",))]))
     assert deadline_s(d, n, d.hosts) == 1800
 
 

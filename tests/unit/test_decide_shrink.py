@@ -173,7 +173,8 @@ def test_the_queues_of_the_host_count_before_those_of_the_resource() -> None:
 @pytest.mark.parametrize("why", [HoldWhy.SCALE_DOWN, HoldWhy.DRAIN, HoldWhy.DELETE, HoldWhy.FAULT])
 def test_a_node_shown_held_and_empty_is_removed(why) -> None:
     n = held(why=why)
-    decided = plan(picture([n], hosts=[marked(n)]))
+    drains = memory(overrides=DRAINING) if why is HoldWhy.DRAIN else memory()
+    decided = plan(picture([n], hosts=[marked(n)], memory=drains))
     assert states(decided, n) == [S.REMOVING]
     assert [action.kind for action in decided.actions] == [A.HOST_REMOVE]
 
@@ -233,7 +234,7 @@ def test_a_node_that_never_gets_a_job_though_jobs_that_fit_wait_is_a_fault(since
     assert (found.state, found.starved_obs) == (then, starved_obs)
     if then is S.HOLDING:
         assert found.hold_why is HoldWhy.FAULT
-        assert decided.memory.breakers["r"] == Breaker(failures=1, error=found.reason)
+        assert decided.memory.breakers["r"] == Breaker(useless=1, error=found.reason)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +287,7 @@ def test_nodes_of_a_resource_that_left_the_configuration_drain() -> None:
         ({"dead": True}, HostState.UP, (), S.REMOVING),
         ({"dead": True}, HostState.UP, ("7",), S.EVACUATING),
         ({}, HostState.DOWN, ("7",), S.EVACUATING),
-        ({}, HostState.UNKNOWN, ("7",), S.REMOVING),
+        ({}, HostState.UNKNOWN, ("7",), S.FAILED),  # it may be alive: left alone
     ],
 )
 def test_failed_nodes_leave_the_jobs_of_dead_ones_first(more, host_state, on_it, then) -> None:
@@ -320,7 +321,9 @@ def test_in_manual_mode_nothing_is_let_go_by_itself() -> None:
 )
 def test_in_manual_mode_only_what_an_operator_asked_for_goes_on(why, state, more, then) -> None:
     n = held(why=why, state=state, **more)
-    assert states(plan(picture([n], hosts=[marked(n)]), policy(auto_mode=False)), n) == [then]
+    drains = memory(overrides=DRAINING) if why is HoldWhy.DRAIN else memory()
+    snapshot = picture([n], hosts=[marked(n)], memory=drains)
+    assert states(plan(snapshot, policy(auto_mode=False)), n) == [then]
 
 
 def test_draining_goes_on_in_manual_mode() -> None:
