@@ -1,9 +1,10 @@
 """Failing resources: which of them may launch now, and how they come back by themselves.
 
-Two memories, kept apart. A *breaker* per resource counts failures in a row ("it does not work": launches refused
-for other reasons than capacity, machines that never join, black holes) and opens at a threshold; after a pause it
-lets one trial node through. A *back-off* per offering, resource or tenancy remembers "sold out", "over quota" and
-"slow down", and always expires. Both double with every repetition.
+Two memories, kept apart. A *breaker* per resource counts failures in a row and opens at a threshold; after a pause it
+lets one trial node through. It counts two things: launches refused for other reasons than capacity and machines that
+never join, until a node joins; and nodes that join but never get a job, until a node gets its first one. A *back-off*
+per offering, resource or tenancy remembers "sold out", "over quota" and "slow down", and gives a cloud that refuses for
+any other reason a short pause; it always expires. Both double with every repetition.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ from dynamiccluster.model.memory import Backoff, Breaker, BreakerState
 from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.retry import Pause
-
-OPENS_AT_ONCE = frozenset({ErrorClass.AUTH, ErrorClass.BAD_CONFIG})
-"""Errors that the next try would only repeat."""
+from dynamiccluster.model.worker_node import NodeState
 
 
 def offering_key(resource: Resource, offering: str = "") -> str:
@@ -30,75 +29,121 @@ def offering_key(resource: Resource, offering: str = "") -> str:
 
 def launch_refused(draft: Draft, resource: Resource, error_class: str, error: str, offering: str = "") -> None:
     """Take in a refused launch, by class."""
+    name = resource.name
     match error_class:
         case ErrorClass.CAPACITY:
-            _back_off(draft, offering_key(resource, offering), error_class, error, resource.name)
+            _back_off(draft, offering_key(resource, offering), error_class, error, name)
+            if offering and offering != resource.offering:  # the cloud's own word for it, at which no gate looks
+                _back_off(draft, f"resource:{name}", error_class, error, name)
         case ErrorClass.QUOTA:
-            _back_off(draft, f"resource:{resource.name}", error_class, error, resource.name)
+            _back_off(draft, f"resource:{name}", error_class, error, name)
         case ErrorClass.THROTTLED:
-            _back_off(draft, f"tenancy:{resource.tenancy}", error_class, error, resource.name)
+            _back_off(draft, f"tenancy:{resource.tenancy}", error_class, error, name)
+        case ErrorClass.AUTH | ErrorClass.BAD_CONFIG:
+            failed(draft, name, error, at_once=True)
         case _:
-            failed(draft, resource.name, error, at_once=error_class in OPENS_AT_ONCE)
-    breaker = draft.breakers.get(resource.name)
+            if _back_off(draft, f"launch:{name}", error_class, error, name):
+                failed(draft, name, error)
+    breaker = draft.breakers.get(name)
     if breaker and breaker.state is BreakerState.HALF_OPEN:
         # whatever refused the trial, the trial is over: another may follow when its back-off allows
-        draft.breakers[resource.name] = replace(breaker, trial_node="")
+        draft.breakers[name] = replace(breaker, trial_node="")
 
 
-def failed(draft: Draft, name: str, error: str, *, at_once: bool = False) -> None:
-    """One more failure in a row of a resource; opens its breaker at the threshold, or at once."""
+def failed(draft: Draft, name: str, error: str, *, at_once: bool = False, useless: bool = False) -> None:
+    """One more failure in a row of a resource; opens its breaker at the threshold, or at once.
+
+    ``useless``: the node joined, so that the resource does launch, but it never got a job. These are counted apart.
+    """
     rules = draft.policy.failure
     known = draft.breakers.get(name, Breaker())
-    count = known.failures + 1
-    trial_failed = known.state is BreakerState.HALF_OPEN
-    if known.state is BreakerState.OPEN and not at_once:
-        draft.breakers[name] = replace(known, failures=count, error=error)
-        return
-    if not (at_once or trial_failed or count >= rules.breaker_failures):
-        draft.breakers[name] = replace(known, failures=count, error=error)
-        return
-    if known.state is BreakerState.OPEN:
-        draft.breakers[name] = replace(known, failures=count, error=error)
+    counted = replace(known, error=error, failures=known.failures + (not useless), useless=known.useless + useless)
+    count = counted.useless if useless else counted.failures
+    due = at_once or known.state is BreakerState.HALF_OPEN or count >= rules.breaker_failures
+    if known.state is BreakerState.OPEN or not due:
+        draft.breakers[name] = counted
         return
     opened = known.opened_count + 1
     pause_s = Pause(rules.breaker_open_s, rules.breaker_max_s).after(opened)
-    draft.breakers[name] = Breaker(
+    draft.breakers[name] = replace(
+        counted,
         state=BreakerState.OPEN,
-        failures=count,
         opened_count=opened,
         retry_obs=draft.obs(ENGINE) + pause_s,
         retry_at=draft.now + pause_s,
-        error=error,
+        trial_node="",
     )
+    what = "useless node" if useless else "failure"
     draft.event(
         EventKind.RESOURCE,
-        f"{name} is closed for {pause_s:.0f} s after {count} failure(s) in a row; the last: {error}",
+        f"{name} is closed for {pause_s:.0f} s after {count} {what}(s) in a row; the last: {error}",
         resource=name,
     )
 
 
 def succeeded(draft: Draft, name: str) -> None:
-    """A node of the resource became usable: it works."""
-    known = draft.breakers.pop(name, None)
-    if known and known.state is not BreakerState.CLOSED:
+    """A node of the resource became usable: launching works, which does not say that jobs run there."""
+    known = draft.breakers.get(name)
+    if known is None:
+        return
+    if known.useless >= draft.policy.failure.breaker_failures:
+        draft.breakers[name] = replace(known, failures=0)
+    else:
+        _works(draft, name, known, Breaker(useless=known.useless, error=known.error))
+
+
+def worked(draft: Draft, name: str) -> None:
+    """A node of the resource got its first job: its nodes are of use."""
+    known = draft.breakers.get(name)
+    if known is None or not known.useless:
+        return
+    if known.useless >= draft.policy.failure.breaker_failures:
+        _works(draft, name, known, Breaker())
+    else:
+        _keep(draft, name, replace(known, useless=0))
+
+
+def _works(draft: Draft, name: str, known: Breaker, rest: Breaker) -> None:
+    _keep(draft, name, rest)
+    if known.state is not BreakerState.CLOSED:
         draft.event(EventKind.RESOURCE, f"{name} works again and is open", resource=name)
 
 
+def _keep(draft: Draft, name: str, breaker: Breaker) -> None:
+    """Remember what still counts; a breaker that counts nothing is not kept."""
+    if breaker.state is BreakerState.CLOSED and not breaker.failures and not breaker.useless:
+        draft.breakers.pop(name, None)
+    else:
+        draft.breakers[name] = breaker
+
+
 def launched(draft: Draft, resource: Resource) -> None:
-    """The cloud accepted a launch: it is not sold out."""
-    for key in (offering_key(resource), f"resource:{resource.name}"):
+    """The cloud accepted a launch: it is not sold out, and no longer throttled once that pause is over.
+
+    During the pause it may be the answer to what was asked before.
+    """
+    for key in _own_keys(resource):
         draft.backoffs.pop(key, None)
+    throttled = draft.backoffs.get(f"tenancy:{resource.tenancy}")
+    if throttled and draft.obs(ENGINE) >= throttled.until_obs:
+        del draft.backoffs[f"tenancy:{resource.tenancy}"]
 
 
 def reset(draft: Draft, resource: Resource) -> None:
     """An operator looked: forget failures and back-offs."""
     draft.breakers.pop(resource.name, None)
-    for key in (offering_key(resource), f"resource:{resource.name}", f"tenancy:{resource.tenancy}"):
+    for key in (*_own_keys(resource), f"tenancy:{resource.tenancy}"):
         draft.backoffs.pop(key, None)
 
 
+def _own_keys(resource: Resource) -> tuple[str, ...]:
+    """Back-offs of the resource itself, without its tenancy's."""
+    return offering_key(resource), f"resource:{resource.name}", f"launch:{resource.name}"
+
+
 def advance(draft: Draft) -> None:
-    """Let time pass: open breakers whose pause is over become half-open."""
+    """Let time pass: open breakers whose pause is over become half-open, back-offs that are long over are forgotten."""
+    _forget_old(draft)
     clock = draft.obs(ENGINE)
     for name, breaker in draft.breakers.items():
         if breaker.state is BreakerState.OPEN:
@@ -107,11 +152,34 @@ def advance(draft: Draft) -> None:
                 draft.event(EventKind.RESOURCE, f"{name} may try one node", resource=name)
             else:
                 draft.wake(draft.now + breaker.retry_obs - clock)
-        elif breaker.state is BreakerState.HALF_OPEN and breaker.trial_node not in draft.nodes:
-            draft.breakers[name] = replace(breaker, trial_node="")
+        elif breaker.state is BreakerState.HALF_OPEN and breaker.trial_node:
+            trial = draft.nodes.get(breaker.trial_node)
+            if trial is None or trial.state is NodeState.QUARANTINED:
+                draft.breakers[name] = replace(breaker, trial_node="")
     for backoff in draft.backoffs.values():
         if clock < backoff.until_obs:
             draft.wake(draft.now + backoff.until_obs - clock)
+
+
+def _forget_old(draft: Draft) -> None:
+    """Drop back-offs that say nothing any more, and what is known of resources and tenancies that are not there."""
+    resources = draft.policy.resources
+    for name in [name for name in draft.breakers if name not in resources]:
+        del draft.breakers[name]
+    if not draft.backoffs:
+        return
+    gone = ("resource:", "launch:", "tenancy:")
+    there = {f"tenancy:{known.tenancy}" for known in resources.values()}
+    for name in resources:
+        there |= {f"resource:{name}", f"launch:{name}"}
+    for key, backoff in list(draft.backoffs.items()):
+        if _over(draft, backoff) or (key.startswith(gone) and key not in there):
+            del draft.backoffs[key]
+
+
+def _over(draft: Draft, backoff: Backoff) -> bool:
+    """Whether the back-off ended so long ago that the next refusal is a new story."""
+    return draft.obs(ENGINE) >= backoff.until_obs + draft.policy.failure.backoff_max_s
 
 
 def gate(draft: Draft, resource: Resource) -> Refusal | None:
@@ -122,13 +190,15 @@ def gate(draft: Draft, resource: Resource) -> Refusal | None:
     ):
         return Refusal.CLOSED
     clock = draft.obs(ENGINE)
-    throttled = draft.backoffs.get(f"tenancy:{resource.tenancy}")
-    if throttled and clock < throttled.until_obs:
-        return Refusal.THROTTLED
-    for key in (offering_key(resource), f"resource:{resource.name}"):
-        sold_out = draft.backoffs.get(key)
-        if sold_out and clock < sold_out.until_obs:
-            return Refusal.SOLD_OUT
+    for key, refusal in (
+        (f"tenancy:{resource.tenancy}", Refusal.THROTTLED),
+        (offering_key(resource), Refusal.SOLD_OUT),
+        (f"resource:{resource.name}", Refusal.SOLD_OUT),
+        (f"launch:{resource.name}", Refusal.FAILING),
+    ):
+        backoff = draft.backoffs.get(key)
+        if backoff and clock < backoff.until_obs:
+            return refusal
     return None
 
 
@@ -143,22 +213,21 @@ def retry_at(draft: Draft, resource: Resource) -> float:
     breaker = draft.breakers.get(resource.name)
     found = [breaker.retry_at] if breaker and breaker.state is BreakerState.OPEN else []
     clock = draft.obs(ENGINE)
-    for key in (f"tenancy:{resource.tenancy}", offering_key(resource), f"resource:{resource.name}"):
+    for key in (f"tenancy:{resource.tenancy}", *_own_keys(resource)):
         backoff = draft.backoffs.get(key)
         if backoff and clock < backoff.until_obs:
             found.append(draft.now + backoff.until_obs - clock)
     return max(found, default=0.0)
 
 
-def _back_off(draft: Draft, key: str, error_class: str, error: str, name: str) -> None:
-    rules = draft.policy.failure
+def _back_off(draft: Draft, key: str, error_class: str, error: str, name: str) -> bool:
+    """Start or lengthen a pause; ``False`` if one is running: several refusals of one wave count once."""
     known = draft.backoffs.get(key)
     clock = draft.obs(ENGINE)
     if known and clock < known.until_obs:
-        return  # several refusals of one wave count once
-    count = known.count + 1 if known else 1
-    first_s = rules.throttle_s if error_class == ErrorClass.THROTTLED else rules.backoff_s
-    pause_s = Pause(first_s, rules.backoff_max_s).after(count)
+        return False
+    count = known.count + 1 if known and not _over(draft, known) else 1
+    pause_s = _pause(draft, error_class).after(count)
     draft.backoffs[key] = Backoff(
         until_obs=clock + pause_s, until_at=draft.now + pause_s, count=count, error_class=error_class, error=error
     )
@@ -166,3 +235,15 @@ def _back_off(draft: Draft, key: str, error_class: str, error: str, name: str) -
     draft.event(
         EventKind.RESOURCE, f"{name}: {error_class}, next try of {key} in {pause_s:.0f} s ({error})", resource=name
     )
+    return True
+
+
+def _pause(draft: Draft, error_class: str) -> Pause:
+    rules = draft.policy.failure
+    match error_class:
+        case ErrorClass.CAPACITY | ErrorClass.QUOTA:
+            return Pause(rules.backoff_s, rules.backoff_max_s)
+        case ErrorClass.THROTTLED:
+            return Pause(rules.throttle_s, rules.backoff_max_s)
+        case _:
+            return Pause(rules.step_retry_s, rules.step_retry_max_s)

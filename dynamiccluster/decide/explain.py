@@ -26,6 +26,7 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.CLOSED: "is closed after repeated failures",
     Refusal.SOLD_OUT: "is sold out or over its quota for the moment",
     Refusal.THROTTLED: "must wait: its cloud asked us to slow down",
+    Refusal.FAILING: "must wait: its last launch failed, it is tried again soon",
     Refusal.FROZEN: "is frozen by an operator",
     Refusal.DRAINING: "is being drained",
     Refusal.MAX_NODES: "has its maximum number of nodes",

@@ -33,17 +33,19 @@ class Breaker:
     """Failure memory of one resource: "it keeps failing" (not "it is sold out", which is :class:`Backoff`)."""
 
     state: BreakerState = BreakerState.CLOSED
-    failures: int = 0  # in a row
+    failures: int = 0  # in a row: launches refused, nodes that never joined; a join ends the row
     opened_count: int = 0  # in a row; doubles the waiting time
     retry_obs: float = 0.0  # engine clock: when OPEN becomes HALF_OPEN
     retry_at: float = 0.0  # the same as wall time, for people
     trial_node: str = ""
     error: str = ""
+    useless: int = 0  # in a row: nodes that joined and never got a job; a first job ends the row
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """*Sold out* or *over quota* for one offering, or throttling of one tenancy. Always expires."""
+    """*Sold out* or *over quota* for one offering, throttling of one tenancy, a pause after a failed launch. Always
+    expires."""
 
     until_obs: float  # engine clock
     until_at: float  # for people
@@ -97,7 +99,7 @@ class Memory:
     auto_mode: bool | None = None  # None = as configured
     clocks: Mapping[str, ObservedClock] = field(default_factory=dict)  # source ("engine", "scheduler", "cloud:T")
     breakers: Mapping[str, Breaker] = field(default_factory=dict)  # resource
-    backoffs: Mapping[str, Backoff] = field(default_factory=dict)  # "resource:NAME", "offering:X", "tenancy:T"
+    backoffs: Mapping[str, Backoff] = field(default_factory=dict)  # "resource:N", "launch:N", "offering:X", "tenancy:T"
     nominations: Mapping[str, Nomination] = field(default_factory=dict)  # node id
     overrides: Mapping[str, Override] = field(default_factory=dict)  # resource
     misses: Mapping[str, Miss] = field(default_factory=dict)  # "instance:NODE", "host:NODE", "orphan:INSTANCE"

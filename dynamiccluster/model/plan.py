@@ -44,6 +44,7 @@ class Refusal(StrEnum):
     CLOSED = "closed"  # breaker open, or a trial is under way
     SOLD_OUT = "sold-out"  # capacity or quota back-off
     THROTTLED = "throttled"
+    FAILING = "failing"  # the last launch was refused without a reason of these kinds; a short pause
     FROZEN = "frozen"
     DRAINING = "draining"
     MAX_NODES = "max-nodes"

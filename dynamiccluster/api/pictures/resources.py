@@ -40,7 +40,12 @@ def resource_doc(model: ReadModel, resource: Resource) -> schemas.ResourceDoc:
     current = sum(node.state in COUNTED for node in nodes)
     flag, smallest, largest = limits_of(model, resource, current)
     view = model.snapshot.clouds.get(resource.tenancy)
-    scopes = (f"resource:{resource.name}", f"offering:{resource.offering}", f"tenancy:{resource.tenancy}")
+    scopes = (
+        f"resource:{resource.name}",
+        f"launch:{resource.name}",
+        f"offering:{resource.offering}",
+        f"tenancy:{resource.tenancy}",
+    )
     return schemas.ResourceDoc(
         name=resource.name,
         cloud=resource.cloud,
@@ -76,7 +81,7 @@ def resource_doc(model: ReadModel, resource: Resource) -> schemas.ResourceDoc:
 def _breaker_doc(breaker: Breaker) -> schemas.BreakerDoc:
     return schemas.BreakerDoc(
         state=breaker.state.value,
-        failures=breaker.failures,
+        failures=breaker.failures + breaker.useless,
         retry_at=instant(breaker.retry_at),
         error=breaker.error,
     )
