@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dynamiccluster.decide import breaker
+from dynamiccluster.decide import breaker, learned
 from dynamiccluster.decide.draft import SCHEDULER, Draft
 from dynamiccluster.decide.grow import launch
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
@@ -156,7 +156,8 @@ def _drain(draft: Draft, command: Command) -> CommandReply:
 
 def _reset(draft: Draft, command: Command) -> CommandReply:
     breaker.reset(draft, draft.resource(command.target))
-    return _yes(command, f"{command.target}: failures and back-offs forgotten")
+    learned.forget(draft, command.target)
+    return _yes(command, f"{command.target}: failures, back-offs and learnt sizes forgotten")
 
 
 def _adopt(draft: Draft, command: Command) -> CommandReply:

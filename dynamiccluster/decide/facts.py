@@ -11,13 +11,12 @@ from dataclasses import replace
 from dynamiccluster.decide import breaker
 from dynamiccluster.decide.draft import SCHEDULER, Draft, cloud_source
 from dynamiccluster.decide.hosts import Hosts
+from dynamiccluster.decide.learned import learn
 from dynamiccluster.decide.lifecycle import NodeEvent, age_s, apply
 from dynamiccluster.model.action import ActionKind
-from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.instance import Instance, InstanceState
-from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import CloudView
 from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
 
@@ -285,25 +284,7 @@ def _joined(draft: Draft, node: WorkerNode, host: Host) -> None:
         )
     known = draft.policy.resources.get(node.resource)
     if known and host.total.cores > 0 and host.total.memory_mib > 0:
-        _learn(draft, known, host.total)
-
-
-def _learn(draft: Draft, resource: Resource, real: Capacity) -> None:
-    """Declared memory is not usable memory: plan with what the last joined node really had, where that is less."""
-    learned = dict(draft.memory.learned)
-    if resource.capacity.holds(real) and real != resource.capacity:
-        if learned.get(resource.name) != real:
-            learned[resource.name] = real
-            draft.event(
-                EventKind.RESOURCE,
-                f"{resource.name}: nodes have {real.cores} cores, {real.memory_mib} MiB, {real.gpus} GPUs, less than "
-                "configured; planned with that from now on",
-                resource=resource.name,
-            )
-            draft.memory = replace(draft.memory, learned=learned)
-    elif resource.name in learned:
-        del learned[resource.name]
-        draft.memory = replace(draft.memory, learned=learned)
+        learn(draft, known, host.total)
 
 
 # -- the clock ---------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dynamiccluster.decide import breaker, match
+from dynamiccluster.decide import breaker, learned, match
 from dynamiccluster.decide.demand import Group, Queue, by_priority, whole
 from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
@@ -36,6 +36,7 @@ class Need:
 
 def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     """Pack the waiting jobs; with ``act``, take held nodes back and launch what is lacking."""
+    learned.doubt(draft, (group.shape for group in queue.groups))
     offers = _offers(draft)
     rows, eligibility = _rows(draft, draft.hosts, offers)
     ledger = open_ledger(draft)
@@ -58,9 +59,8 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
 
 def _offers(draft: Draft) -> list[Offer]:
     """Every configured resource, overrides applied; the class numbers follow in ``_rows``."""
-    learned = draft.memory.learned
     return [
-        Offer(draft.resource(name), learned.get(name, known.capacity), row_class)
+        Offer(draft.resource(name), draft.memory.capacity_of(known), row_class)
         for row_class, (name, known) in enumerate(draft.policy.resources.items())
     ]
 
@@ -262,6 +262,7 @@ class _Never:
 
     def __init__(self, draft: Draft) -> None:
         self._resources = draft.policy.resources
+        self._smaller = [resource for resource in learned.smaller(draft) if resource.max_nodes > 0]
         # hosts are asked by kind: ten thousand of them are of a few dozen kinds
         self._hosts = {
             (host.features, host.queues, host.gpu_type, host.total): host for host in draft.hosts.by_name.values()
@@ -269,6 +270,8 @@ class _Never:
 
     def runs(self, group: Group, lot: Lot) -> bool:
         shape = group.shape
+        if any(learned.would_hold(resource, shape) for resource in self._smaller):
+            return False
         for tie in lot.ties:
             for offer in tie:
                 # several resources together may hold a gang that is too large for one

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynamiccluster.model.capacity import Capacity
-from dynamiccluster.model.resource import ResourceFlag
+from dynamiccluster.model.resource import Resource, ResourceFlag
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,17 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What the last node of a resource that joined really had, where that was less than configured."""
+
+    configured: Capacity = Capacity()  # at that time: it says nothing about another configuration
+    real: Capacity = Capacity()
+    learnt_obs: float = 0.0  # engine clock, of the last node that confirmed it
+    doubts: int = 0  # how often the configured size was tried again; each time it takes longer
+    doubted: bool = False  # being tried again: the configured size counts until the next node joins
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     """Money so far. Accrues in real time, also over a restart: machines cost while we are away."""
 
@@ -106,10 +117,17 @@ class Memory:
     rate_tokens: float | None = None  # launch-rate bucket; None = full
     rate_as_of_obs: float = 0.0
     spend: Spend = field(default_factory=Spend)
-    learned: Mapping[str, Capacity] = field(default_factory=dict)  # resource -> what its last joined node really had
+    learned: Mapping[str, Learned] = field(default_factory=dict)  # resource
     declared: str = ""  # fingerprint of the shapes last declared to the scheduler with success
     open_actions: Mapping[str, str] = field(default_factory=dict)  # action id -> kind, for actions of no single node
     step_retry_obs: Mapping[str, float] = field(
         default_factory=dict
     )  # "declare", "unstick", "sweep:ID" -> engine clock
     unstuck: Mapping[str, float] = field(default_factory=dict)  # job id -> engine clock of the last release
+
+    def capacity_of(self, resource: Resource) -> Capacity:
+        """What a new node of the resource will have: as learnt under the present configuration, else as configured."""
+        known = self.learned.get(resource.name)
+        if known is None or known.doubted or known.configured != resource.capacity:
+            return resource.capacity
+        return known.real

@@ -89,8 +89,5 @@ def _cores(readmodel: ReadModel, node: WorkerNode) -> int:
     host = readmodel.hosts_by_name.get(node.host_name)
     if host is not None and host.total.cores > 0 and not host.template:
         return host.total.cores
-    learned = readmodel.snapshot.memory.learned.get(node.resource)
-    if learned is not None:
-        return learned.cores
     resource = readmodel.policy.resources.get(node.resource)
-    return resource.capacity.cores if resource else 0
+    return readmodel.snapshot.memory.capacity_of(resource).cores if resource else 0

@@ -30,6 +30,7 @@ from dynamiccluster.model.memory import (
     Backoff,
     Breaker,
     BreakerState,
+    Learned,
     Memory,
     Miss,
     Nomination,
@@ -60,7 +61,7 @@ MEMORY = Memory(
     misses={"instance:n1": Miss(2, 3.0, 4.0)},
     rate_tokens=0.5,
     spend=Spend("2026-11", 12.25, 1e9),
-    learned={"r1": Capacity(4, 8000, 1)},
+    learned={"r1": Learned(Capacity(4, 8192, 1), Capacity(4, 8000, 1), 5.0, 1, doubted=True)},
     declared="f00",
     open_actions={"a1": "declare"},
 )

@@ -32,7 +32,7 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import HostState
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.job import JobState
-from dynamiccluster.model.memory import Breaker, BreakerState, Miss, Nomination
+from dynamiccluster.model.memory import Breaker, BreakerState, Learned, Miss, Nomination
 from dynamiccluster.model.worker_node import HoldWhy, NodeState
 
 S, H = NodeState, HostState
@@ -377,14 +377,15 @@ def test_the_first_job_ends_the_nomination() -> None:
 def test_what_a_node_really_has_is_learnt_where_it_is_less(real, learned) -> None:
     n = node("n1", S.JOINING)
     d = heard(n, hosts=[host(n.host_name, *real)])
-    assert d.memory.learned == learned
+    assert d.memory.learned == {name: Learned(Capacity(4, 8192), known, OBS) for name, known in learned.items()}
 
 
 def test_a_better_node_corrects_what_was_learnt() -> None:
     n = node("n1", S.JOINING)
-    d = heard(n, hosts=[host_of(n)], memory=memory(learned={"r": Capacity(2, 100)}))
+    known = {"r": Learned(Capacity(4, 8192), Capacity(2, 100))}
+    d = heard(n, hosts=[host_of(n)], memory=memory(learned=known))
     assert d.memory.learned == {}
-    same = heard(n, hosts=[host(n.host_name, 2, 100)], memory=memory(learned={"r": Capacity(2, 100)}))
+    same = heard(n, hosts=[host(n.host_name, 2, 100)], memory=memory(learned=known))
     assert not [e for e in same.events if "less than" in e.text]
 
 

@@ -20,6 +20,7 @@ from builders import (
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import HostState
+from dynamiccluster.model.memory import Learned
 from dynamiccluster.model.plan import Plan, Refusal, ShapeReport
 from dynamiccluster.model.policy import Limits
 from dynamiccluster.model.worker_node import HoldWhy, NodeState
@@ -140,5 +141,5 @@ def test_the_reason_names_a_few_jobs_and_counts_the_rest() -> None:
 
 
 def test_learned_capacity_is_planned_with() -> None:
-    snapshot = picture(jobs=jobs(4), memory=memory(learned={"r": Capacity(2, 8192)}))
+    snapshot = picture(jobs=jobs(4), memory=memory(learned={"r": Learned(Capacity(4, 8192), Capacity(2, 8192))}))
     assert launches(plan(snapshot)) == {"r": 2}

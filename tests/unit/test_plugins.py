@@ -24,7 +24,7 @@ from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.job import Job, JobState, Shape
-from dynamiccluster.model.memory import Memory
+from dynamiccluster.model.memory import Learned, Memory
 from dynamiccluster.model.plan import Snapshot
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.resource import Resource
@@ -62,7 +62,7 @@ def cluster() -> ReadModel:
     )
     hosts = (Host("h-busy", HostState.UP, Capacity(3)),)
     view = SchedulerView(1.0, 2.0, jobs, hosts)
-    memory = Memory(learned={"site.big one": Capacity(15)})
+    memory = Memory(learned={"site.big one": Learned(Capacity(16), Capacity(15))})
     return replace(picture(), snapshot=Snapshot(1, memory, nodes, scheduler=view))
 
 

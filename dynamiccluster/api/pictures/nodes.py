@@ -20,11 +20,8 @@ def capacity_of(model: ReadModel, node: WorkerNode) -> Capacity:
     host = model.hosts_by_name.get(node.host_name)
     if host is not None and host.total.cores:
         return host.total
-    learned = model.snapshot.memory.learned.get(node.resource)
-    if learned is not None:
-        return learned
     resource = model.policy.resources.get(node.resource)
-    return resource.capacity if resource else Capacity()
+    return model.snapshot.memory.capacity_of(resource) if resource else Capacity()
 
 
 def used_cores_of(model: ReadModel, node: WorkerNode) -> int:

@@ -153,7 +153,7 @@ def resource(
         "min_num": smallest,
         "max_num": largest,
         "current_num": current,
-        "cores_per_node": model.snapshot.memory.learned.get(one.name, one.capacity).cores,
+        "cores_per_node": model.snapshot.memory.capacity_of(one).cores,
         "flag": FLAG_NUMBER[flag],
         "reservation_queue": one.reservation.queue or None,
         "reservation_account": one.reservation.account or None,

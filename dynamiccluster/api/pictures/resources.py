@@ -60,7 +60,7 @@ def resource_doc(model: ReadModel, resource: Resource) -> schemas.ResourceDoc:
         current_nodes=current,
         nodes_by_state=dict(Counter(node.state.value for node in nodes)),
         max_starting=resource.max_starting,
-        capacity=capacity_doc(memory.learned.get(resource.name, resource.capacity)),
+        capacity=capacity_doc(memory.capacity_of(resource)),
         features=sorted(resource.features),
         gpu_type=resource.gpu_type,
         queues=sorted(resource.queues),
