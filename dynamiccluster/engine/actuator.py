@@ -28,6 +28,9 @@ TIME_LIMIT_S: dict[ActionKind, float] = {
 }
 """How long an action may take before its outcome counts as unknown."""
 
+SAME_FOR_ALL = frozenset({ErrorClass.THROTTLED, ErrorClass.AUTH, ErrorClass.BAD_CONFIG})
+"""Refusals of a batch that are not for the sake of one machine in it."""
+
 DEFAULT_LIMIT_S = 60.0
 HOOK_MARGIN_S = 10.0
 
@@ -103,6 +106,16 @@ class Actuator:
             log.error("an action ended without a result; the next start looks into it", exc_info=error)
 
     async def _terminate(self, batch: list[Action]) -> None:
+        """One call for all; if it is refused, one for each, so that a machine that cannot be ended keeps no other."""
+        together = await self._end(batch)
+        self._probe("before-record")
+        repeat = len(batch) > 1 and together[0] is Outcome.REFUSED and together[1] not in SAME_FOR_ALL
+        for action in batch:
+            outcome = await self._end([action]) if repeat else together
+            repeat = repeat and outcome[0] is not Outcome.UNKNOWN  # a time-out for each of them would take for ever
+            self._report(action, *outcome)
+
+    async def _end(self, batch: list[Action]) -> tuple[Outcome, str, str]:
         ids = [action.instance_id for action in batch]
 
         def call() -> None:
@@ -110,9 +123,7 @@ class Actuator:
 
         text = f"terminate {len(ids)} machine(s)"
         outcome = await self._call(f"cloud:{batch[0].tenancy}", ActionKind.TERMINATE, text, call)
-        self._probe("before-record")
-        for action in batch:
-            self._report(action, *outcome[:3])
+        return outcome[:3]
 
     async def _carry(self, action: Action) -> None:
         made: list[LaunchedInstance] = []

@@ -1,0 +1,92 @@
+"""Ending machines: one that cannot be ended must not keep the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from builders import NOW
+
+from dynamiccluster.engine.actuator import Actuator, Hands
+from dynamiccluster.errors import AuthError, DynamicClusterError, ThrottledError, TransientError, UnknownOutcomeError
+from dynamiccluster.model.action import Action, ActionKind, ActionResult, Outcome
+
+Errors = dict[str, DynamicClusterError]
+
+
+class StillClock:
+    def now(self) -> float:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class DirectBridge:
+    async def call(self, group: str, name: str, timeout_s: float, function: Callable[[], Any]) -> Any:
+        return function()
+
+
+class OddCloud:
+    """Refuses every call that names one of ``odd``, and those that name nothing but one of ``alone``."""
+
+    tenancy, idempotent = "t", False
+
+    def __init__(self, odd: Errors, alone: Errors) -> None:
+        self.odd, self.alone = odd, alone
+        self.calls: list[tuple[str, ...]] = []
+
+    def terminate(self, instance_ids: Sequence[str]) -> None:
+        self.calls.append(tuple(instance_ids))
+        errors = self.alone | self.odd if len(instance_ids) == 1 else self.odd
+        for instance_id in instance_ids:
+            if instance_id in errors:
+                raise errors[instance_id]
+
+
+def ended(odd: Errors, *ids: str, alone: Errors | None = None) -> tuple[list[tuple[str, ...]], dict[str, Outcome]]:
+    """The calls that reached the cloud, and what was reported of each machine."""
+    cloud, results = OddCloud(odd, alone or {}), list[ActionResult]()
+
+    async def run() -> None:
+        hands = Hands(None, {"t": cloud}, {})  # type: ignore[arg-type, dict-item]  # only the cloud is asked
+        actuator = Actuator(hands, DirectBridge(), StillClock(), results.append, lambda step: None, str)
+        actuator.carry_out(
+            [Action(one, ActionKind.TERMINATE, "over", tenancy="t", node_id=one, instance_id=one) for one in ids]
+        )
+        while actuator.busy:
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    return cloud.calls, {result.node_id: result.outcome for result in results}
+
+
+def test_a_batch_that_is_taken_is_one_call() -> None:
+    calls, outcomes = ended({}, "a", "b")
+    assert calls == [("a", "b")]
+    assert set(outcomes.values()) == {Outcome.DONE}
+
+
+def test_a_refused_batch_is_repeated_machine_by_machine() -> None:
+    calls, outcomes = ended({"a": TransientError("a is locked")}, "a", "b", "c")
+    assert calls == [("a", "b", "c"), ("a",), ("b",), ("c",)]
+    assert outcomes == {"a": Outcome.REFUSED, "b": Outcome.DONE, "c": Outcome.DONE}
+
+
+def test_a_single_machine_is_asked_for_once() -> None:
+    assert ended({"a": TransientError("a is locked")}, "a") == ([("a",)], {"a": Outcome.REFUSED})
+
+
+@pytest.mark.parametrize("error", [ThrottledError("slow down"), AuthError("who are you")])
+def test_what_would_be_refused_for_each_of_them_is_not_repeated(error) -> None:
+    calls, outcomes = ended({"a": error}, "a", "b")
+    assert calls == [("a", "b")]
+    assert set(outcomes.values()) == {Outcome.REFUSED}
+
+
+def test_a_call_without_an_answer_ends_the_repetition() -> None:
+    calls, outcomes = ended({"b": TransientError("odd")}, "a", "b", "c", alone={"a": UnknownOutcomeError("no answer")})
+    assert calls == [("a", "b", "c"), ("a",)]
+    assert outcomes == {"a": Outcome.UNKNOWN, "b": Outcome.REFUSED, "c": Outcome.REFUSED}
