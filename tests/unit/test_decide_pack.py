@@ -253,6 +253,25 @@ def test_spanning_respects_limits_that_resources_share() -> None:
     assert launches(plan(picture(jobs=[job("1", shape(4, chunks=3))]), rules)) == {"a": 2, "b": 1}
 
 
+def test_what_is_bought_for_one_gang_serves_the_next() -> None:
+    rules = policy(resource("full", max_nodes=0), resource("r2", 8, max_nodes=2))
+    hosts = [host("a", 4), host("b", 6)]
+    decided = plan(picture(jobs=jobs(3, shape(2, chunks=3, distinct=True)), hosts=hosts), rules)
+    assert launches(decided) == {"r2": 2}
+    assert placed(decided)[3] == 0
+
+
+def test_a_gang_needs_free_hosts_and_two_resources() -> None:
+    rules = policy(resource("a", 1, max_nodes=1), resource("b", 4, max_nodes=1))
+    decided = plan(picture(jobs=[job("1", shape(1, chunks=7))], hosts=[host("h", 1), host("i", 1)]), rules)
+    assert launches(decided) == {"a": 1, "b": 1}
+
+
+def test_an_exclusive_gang_is_completed_too() -> None:
+    decided = plan(picture([node("n1"), node("n2")], [job("1", shape(2, chunks=5, exclusive=True))]))
+    assert launches(decided) == {"r": 1}
+
+
 def test_several_gangs_span_one_after_the_other() -> None:
     rules = policy(resource("a", max_nodes=3), resource("b", max_nodes=3))
     decided = plan(picture(jobs=jobs(3, shape(4, chunks=2))), rules)
