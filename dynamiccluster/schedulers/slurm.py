@@ -20,7 +20,6 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from dynamiccluster.errors import BadConfigError, BusyError, NotFoundError, TransientError, UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock
@@ -43,6 +42,7 @@ from dynamiccluster.schedulers.slurm_nodes_parse import (
     parse_partitions,
 )
 from dynamiccluster.schedulers.slurm_reasons import STUCK_REASON
+from dynamiccluster.schedulers.slurm_requeues_parse import RESTARTS_FORMAT, mark_requeued, perhaps_requeued
 from dynamiccluster.schedulers.slurm_shape_parse import kinds_of
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,6 @@ class SlurmScheduler:
         )
         self._templates = Templates(self._calls, self._nodes, template_prefix, template_limit)
         self._site: tuple[Config, Partitions] | None = None
-        self._requeued: set[str] = set()  # by us; if lost, their jobs wait two minutes longer
         self._puzzling: set[str] = set()  # reasons already logged
 
     def poll(self) -> SchedulerView:
@@ -127,7 +126,7 @@ class SlurmScheduler:
         return SchedulerView(
             started_at,
             self._clock.now(),
-            self._mark_requeued(jobs),
+            self._mark_requeued(jobs, config.requeue_wait_s, now),
             nodes.hosts,
             dropped=nodes.dropped + queue.dropped,
         )
@@ -194,8 +193,6 @@ class SlurmScheduler:
                 self._calls.cancel(batch, _GONE)
             else:
                 self._requeue(batch)
-        if not delete_jobs:  # some may have been requeued by Slurm itself, which makes them wait as well
-            self._requeued.update(_plain_id(job_id) for job_id in job_ids)
         host = self.find(host_name)
         if host is not None and not host.template and (host.state is not HostState.DOWN or host.busy):
             reason = host.hold.mark if host.hold is not None and host.hold.mark else f"{self._mark_prefix}dead"
@@ -205,6 +202,8 @@ class SlurmScheduler:
         _require_node_name(host_name)
         nodes = self._nodes()
         host = next((host for host in nodes.hosts if host.name == host_name), None)
+        if host is None and nodes.dropped:  # its own record may be the one that cannot be read, jobs and all
+            raise TransientError(f"whether {host_name} has jobs cannot be seen: {nodes.dropped[0]}")
         if host is None:
             return
         if host.busy:
@@ -269,7 +268,6 @@ class SlurmScheduler:
 
     def _requeue(self, batch: Sequence[str]) -> None:
         self._calls.tell_about_jobs(("requeue", ""), batch, _NOT_RUNNING)
-        self._requeued.update(batch)
 
     def _still_on(self, host_name: str, job_ids: Sequence[str]) -> list[str]:
         """Those of the jobs that Slurm has on this host now."""
@@ -302,18 +300,19 @@ class SlurmScheduler:
             if self.find(host_name) is not None:
                 raise
 
-    def _mark_requeued(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
-        """Show as stuck the jobs that wait for the two minutes after our own requeue to pass."""
-        if not self._requeued:
-            return jobs
-        now = self._clock.now()
-        listed = {_base_id(job.job_id) for job in jobs}
-        self._requeued = {job_id for job_id in self._requeued if _base_id(job_id) in listed}
-        ours = self._requeued | {_base_id(job_id) for job_id in self._requeued}  # squeue may show tasks in one record
-        return tuple(
-            replace(job, stuck=True) if job.eligible_at > now and job.job_id.partition("+")[0] in ours else job
-            for job in jobs
+    def _mark_requeued(self, jobs: tuple[Job, ...], requeue_wait_s: float, now: float) -> tuple[Job, ...]:
+        """Show as stuck the jobs that wait for the two minutes after a requeue to pass, ours or Slurm's own."""
+        suspects = list(
+            dict.fromkeys(job_id.partition("+")[0] for job_id in perhaps_requeued(jobs, requeue_wait_s, now))
         )
+        if not suspects:
+            return jobs
+        only = ("-j", ",".join(suspects)) if len(suspects) <= _BATCH else ()
+        try:
+            restarts = self._calls.ask_jobs("-h", "-a", "-t", "PENDING", *only, "-O", RESTARTS_FORMAT)
+        except NotFoundError:
+            return jobs  # none of them is there any more
+        return mark_requeued(jobs, restarts, requeue_wait_s, now)
 
 
 def _require_node_name(name: str) -> None:
@@ -338,11 +337,6 @@ def _plain_id(job_id: str) -> str:
     if not _JOB_ID.fullmatch(job_id):
         raise BadConfigError(f"{job_id[:100]!r} is not the id of a job")
     return job_id.partition("+")[0]
-
-
-def _base_id(job_id: str) -> str:
-    """The number that all tasks and components of a job share."""
-    return job_id.partition("+")[0].partition("_")[0]
 
 
 def _is(host: Host, wanted: NodeAttributes, address: str) -> bool:

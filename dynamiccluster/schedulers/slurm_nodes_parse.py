@@ -16,6 +16,8 @@ from dynamiccluster.model.host import Hold, Host, HostState
 from dynamiccluster.schedulers.slurm_shape_parse import gpus_of, mib, plain, tres
 
 _REASON = re.compile(r" Reason=(.*?) \[([^\[\]@]*)@([^\[\]]*)\]", re.DOTALL)
+_CRED_EXPIRE = re.compile(r"(?:^|,)cred_expire=(\d+)(?:,|$)")
+_REQUEUE_WAIT_S = 121.0  # seen: cred_expire, 120 unless AuthInfo has it, and 1
 _NO_NODES = "No nodes in the system"
 
 _BASES = {
@@ -79,6 +81,7 @@ class Config:
     memory_counts: bool = True
     max_node_count: int = 0  # 0 = not told
     version: str = ""
+    requeue_wait_s: float = _REQUEUE_WAIT_S  # how long a requeued job may not begin
 
 
 def parse_nodes(text: str, is_ours: Callable[[str], bool], template_prefix: str) -> Nodes:
@@ -218,8 +221,10 @@ def parse_config(text: str) -> Config:
         if equals:
             values.setdefault(key.strip(), value.strip())
     most = values.get("MaxNodeCount", "")
+    expire = _CRED_EXPIRE.search(values.get("AuthInfo", ""))
     return Config(
         "MEMORY" in values.get("SelectTypeParameters", "MEMORY").upper(),
         int(most) if most.isdigit() else 0,
         values.get("SLURM_VERSION", ""),
+        float(expire[1]) + 1 if expire else _REQUEUE_WAIT_S,
     )

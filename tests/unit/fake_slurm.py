@@ -54,6 +54,7 @@ class FakeSlurm:
         self.gres_types = {"gpu"}
         self.jobs = ""  # what squeue prints to a poll
         self.asked_jobs = ""  # what it prints when asked for certain jobs
+        self.restarts = ""  # what it prints when asked how often jobs were started
         self.jobs_on: dict[str, list[str]] = {}
         self.licences = ""
         self.hang_on: set[str] = set()  # verbs of scontrol that are executed, but never answered
@@ -74,6 +75,8 @@ class FakeSlurm:
     def _squeue(self, call: Call) -> Completed | str:
         if "-w" in call.argv:
             return "".join(f"{job_id}|\n" for job_id in self.jobs_on.get(call.argv[call.argv.index("-w") + 1], ()))
+        if any("RestartCnt" in word for word in call.argv):
+            return self.restarts
         if "-j" in call.argv or "JobID" in call.argv:
             return self.asked_jobs
         return self.jobs

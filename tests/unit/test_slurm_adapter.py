@@ -15,12 +15,14 @@ from dynamiccluster.errors import (
     TransientError,
     UnknownOutcomeError,
 )
+from dynamiccluster.kit.runner import Completed
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import HostState
 from dynamiccluster.model.job import Wait
 from dynamiccluster.model.resource import Reservation, Resource
 from dynamiccluster.schedulers.slurm import SlurmScheduler
 from dynamiccluster.schedulers.slurm_jobs_parse import output_format
+from dynamiccluster.testing.runner import Call
 
 NOW = 1_800_000_000.0
 SMALL = Resource("small", "x", "t", Capacity(4, 4000), max_nodes=3, features=frozenset({"std"}))
@@ -191,6 +193,15 @@ def test_removing() -> None:
     assert "small-1" not in slurm.nodes
 
 
+def test_a_node_whose_record_cannot_be_read_is_not_taken_for_gone() -> None:
+    slurm = FakeSlurm()
+    registered(slurm, "small-2")
+    registered(slurm, cores="odd", used=1)
+    with pytest.raises(TransientError, match="cannot be seen"):
+        adapter(slurm).remove("small-1")
+    assert "small-1" in slurm.nodes
+
+
 def test_nodes_of_slurm_conf_are_never_deleted() -> None:
     slurm = FakeSlurm()
     registered(slurm, flags=set())
@@ -220,15 +231,20 @@ def test_a_deletion_that_never_answers_is_looked_at() -> None:
         scheduler.remove("small-1")
 
 
-def test_vacated_jobs_are_stuck_until_the_wait_is_lifted() -> None:
+def test_requeued_jobs_are_stuck_until_the_wait_is_lifted() -> None:
+    """Whoever requeued them: we, somebody else, or Slurm itself because their node had failed."""
     slurm = FakeSlurm()
     scheduler = adapter(slurm)
     slurm.jobs_on["small-1"] = ["5", "7_1", "9+0", "9+1", "12"]
     scheduler.vacate("small-1", ["5", "7_1", "9+1", "13"])
     assert slurm.changes() == [("scontrol", "requeue", "5,7_1,9")]
-    slurm.jobs = "".join(job_line(job_id, "BeginTime", NOW + 100) for job_id in ("5", "6", "7_[1-2]", "9+1", "10"))
+    wait_over = NOW - 100 + 121  # submitted, as Slurm has it, with the requeue
+    slurm.jobs = "".join(job_line(job_id, "BeginTime", wait_over) for job_id in ("5", "6", "7_[1-2]", "8_3", "9+1"))
+    slurm.jobs += job_line("10", "BeginTime", wait_over + 60)  # the user's own wish
+    slurm.restarts = "5|1|\n6|0|\n7_[1-2]|1|\n8_3|2|\n9+0|1|\n9+1|1|\nodd\n"
     stuck = [job.job_id for job in scheduler.poll().jobs if job.stuck]
-    assert stuck == ["5", "7", "9+1"]
+    assert stuck == ["5", "7", "8_3", "9+1"]
+    assert slurm.runner.argvs[-1][-4:] == ("-j", "5,6,7,8_3,9", "-O", "JobArrayID:|,RestartCnt:|")
     slurm.asked_jobs = "5|BeginTime|\n7_[1-2]|JobArrayTaskLimit|\n9+1|BeginTime|\n11|BadConstraints|\n"
     scheduler.unstick([*stuck, "11"])
     assert slurm.changes()[1:] == [
@@ -239,9 +255,28 @@ def test_vacated_jobs_are_stuck_until_the_wait_is_lifted() -> None:
     (job,) = scheduler.poll().jobs
     assert not job.stuck
     assert job.wait is Wait.HELPS
-    slurm.jobs = ""
-    scheduler.poll()
-    slurm.jobs = job_line("5", "BeginTime", NOW + 100)  # the user's own wish, later
+
+
+def test_restarts_are_asked_for_only_where_times_look_like_a_requeue() -> None:
+    slurm = FakeSlurm()
+    scheduler = adapter(slurm)
+    slurm.jobs = job_line("1", "BeginTime", NOW + 300) + job_line("2", "Resources")
+    assert not any(job.stuck for job in scheduler.poll().jobs)
+    asked = [argv for argv in slurm.runner.argvs if argv[0] == "squeue"]
+    assert len(asked) == 1
+    slurm.jobs = "".join(job_line(f"{number}", "BeginTime", NOW + 20) for number in range(1, 500))
+    slurm.restarts = "".join(f"{number}|0|\n" for number in range(1, 500))
+    assert not any(job.stuck for job in scheduler.poll().jobs)
+    assert "-j" not in slurm.runner.argvs[-1]
+    slurm.jobs = job_line("1", "BeginTime", NOW + 20)
+    real = slurm._squeue
+
+    def gone(call: Call) -> Completed | str:
+        if "-j" in call.argv:
+            return Completed(call.argv, 1, "", "slurm_load_jobs error: Invalid job id specified", 0.0)
+        return real(call)
+
+    slurm.runner.on(["squeue"], gone)
     assert not scheduler.poll().jobs[0].stuck
 
 

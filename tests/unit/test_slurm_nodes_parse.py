@@ -196,6 +196,8 @@ def test_partitions_and_settings() -> None:
     assert (config.memory_counts, config.max_node_count, config.version) == (True, 400, "22.05.8")
     assert parse_config("SelectTypeParameters = CR_CPU\n").memory_counts is False
     assert parse_config("").max_node_count == 0
+    assert config.requeue_wait_s == 121
+    assert parse_config("AuthInfo = socket=/run/m,cred_expire=60\n").requeue_wait_s == 61
 
 
 @pytest.mark.parametrize(
