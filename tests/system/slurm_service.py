@@ -92,6 +92,24 @@ def cables_of(bed: SlurmBed) -> list[str]:
     return re.findall(r"\d+: (dc[0-9a-f]{8})@", shown)
 
 
+def stop_slurmctld(bed: SlurmBed) -> None:
+    """As ``systemctl stop`` does, state saved."""
+    pid = _number_in(bed.prefix / "run" / "slurmctld.pid")
+    os.kill(pid, signal.SIGTERM)
+    for _ in range(100):
+        if not pathlib.Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError("slurmctld does not end")
+
+
+def start_slurmctld(bed: SlurmBed) -> None:
+    """Where the bed had started it."""
+    where = ("nsenter", f"--net=/run/netns/{bed.facts['namespace']}", "--", "unshare", "--uts")
+    start = (*where, "sh", "-c", "hostname head; exec slurmctld")
+    subprocess.run(start, env={**os.environ, "SLURM_CONF": bed.facts["slurm_conf"]}, check=True, timeout=30)
+
+
 def _number_in(path: pathlib.Path) -> int:
     try:
         return int(path.read_text().split()[0])
@@ -112,10 +130,12 @@ class Machine:
     pid: int
 
 
-def machines_in(state_dir: pathlib.Path) -> list[Machine]:
+def machines_in(state_dir: pathlib.Path, cluster_id: str) -> list[Machine]:
     found = []
     for path in sorted(state_dir.glob("local-*.json")):
         record = json.loads(path.read_text())
+        if record["cluster_id"] != cluster_id:
+            continue
         ended = path.with_suffix(".ended")
         found.append(
             Machine(
@@ -186,9 +206,9 @@ class Service:
 
     @property
     def machines(self) -> list[Machine]:
-        return machines_in(self.state_dir)
+        return machines_in(self.state_dir, self.cluster_id)
 
-    def start(self, die_at: str = "", nth: int = 1) -> None:
+    def start(self, die_at: str = "", nth: int = 1, wait: bool = True) -> None:
         """Start it as an administrator would; with ``die_at``, so that it kills itself at the n-th such step."""
         assert self.process is None
         config = self.scratch / f"{self.cluster_id}.yaml"
@@ -199,8 +219,8 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, *program], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        if not die_at:
-            self.until(self._answers, 30, "the service answers")
+        if wait and not die_at:
+            self.until(self._is_ready, 30, "the service answers")
 
     def stop(self) -> None:
         """As ``systemctl stop`` does."""
@@ -286,7 +306,15 @@ class Service:
             return f"{queue}\n{nodes}\n{self.leftovers()}\n{self.log[-6000:]}"
         return self.log[-6000:]
 
-    def _answers(self) -> bool:
+    def listens(self) -> bool:
+        """Whether it answers at all, ready or not."""
+        try:
+            self.client.get("healthz")
+        except ClientError:
+            return False
+        return True
+
+    def _is_ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log[-3000:]
         try:
