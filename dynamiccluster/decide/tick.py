@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 
 from dynamiccluster.decide import breaker, commands, explain, facts, orphans, results
 from dynamiccluster.decide.demand import Queue, sort_out
-from dynamiccluster.decide.draft import ENGINE, Draft, start
+from dynamiccluster.decide.draft import ENGINE, SCHEDULER, Draft, cloud_source, start
 from dynamiccluster.decide.grow import Need, grow
 from dynamiccluster.decide.limits import open_ledger
 from dynamiccluster.decide.shrink import clean_up_failed, finish_in_manual_mode, shrink
 from dynamiccluster.model.action import Action, ActionKind
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.job import Job
-from dynamiccluster.model.memory import Spend
+from dynamiccluster.model.memory import ObservedClock, Spend
 from dynamiccluster.model.plan import Demand, JobAnswer, Plan, Snapshot
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.worker_node import ORIGINAL_NAME, ORIGINAL_NUMBER
@@ -91,14 +91,17 @@ def _observe(draft: Draft, queue: Queue) -> Need:
 
 
 def _first_look(draft: Draft) -> None:
-    """On the very first full picture: a cluster that has hosts already, none of them ours, is only observed."""
+    """On the very first picture: a cluster that has hosts already, none of them ours, is only observed.
+
+    Whose hosts they are only the clouds can tell; where there are none, no cloud needs to be waited for.
+    """
     memory, snapshot = draft.memory, draft.snapshot
     if memory.looked or snapshot.scheduler is None:
         return
-    if any(resource.tenancy not in snapshot.clouds for resource in draft.policy.resources.values()):
-        return
     ours = any(view.instances for view in snapshot.clouds.values()) or bool(draft.nodes)
     observe = draft.policy.observe_first and bool(draft.hosts.by_name) and not ours
+    if observe and _unseen(draft):
+        return
     draft.memory = replace(memory, looked=True, observe_only=memory.observe_only or observe)
     if observe:
         draft.event(
@@ -108,16 +111,31 @@ def _first_look(draft: Draft) -> None:
         )
 
 
+def _unseen(draft: Draft) -> list[str]:
+    """Sources of which there is no view yet."""
+    snapshot = draft.snapshot
+    tenancies = {resource.tenancy for resource in draft.policy.resources.values()}
+    missing = [cloud_source(tenancy) for tenancy in sorted(tenancies - snapshot.clouds.keys())]
+    return [SCHEDULER, *missing] if snapshot.scheduler is None else missing
+
+
 def _account(draft: Draft) -> None:
-    """Money since the last tick: machines cost while we are away, too."""
+    """Money since the last tick: machines cost while we are away, too.
+
+    While the service runs, a tick counts no more than its observed step: a wall clock that jumps is no time in which
+    machines ran. One that jumps back into an earlier month does not make what was spent in the later one undone.
+    """
     spend = draft.memory.spend
-    this_month = datetime.fromtimestamp(draft.now, tz=UTC).strftime("%Y-%m")
+    month = max(datetime.fromtimestamp(draft.now, tz=UTC).strftime("%Y-%m"), spend.month)
     hourly = open_ledger(draft).rate_per_hour if draft.nodes else 0.0
     elapsed_s = max(draft.now - spend.as_of_at, 0.0) if spend.as_of_at else 0.0
+    if not spend.away:
+        before = draft.snapshot.memory.clocks.get(ENGINE, ObservedClock())
+        elapsed_s = min(elapsed_s, draft.obs(ENGINE) - before.total_s)
     amount = hourly * elapsed_s / 3600.0
-    if spend.month == this_month:
+    if spend.month == month:
         amount += spend.amount
-    draft.memory = replace(draft.memory, spend=Spend(this_month, amount, draft.now))
+    draft.memory = replace(draft.memory, spend=Spend(month, amount, draft.now))
 
 
 def _declare(draft: Draft) -> None:
@@ -205,5 +223,6 @@ def _sentence(draft: Draft, need: Need) -> str:
         if demand.unplaced_tasks
         else "",
         "observe-only" if draft.memory.observe_only else "" if draft.auto else "manual mode",
+        "" if draft.memory.looked else f"waiting for a first view of {', '.join(_unseen(draft))}",
     ]
     return f"tick {draft.tick}: " + "; ".join(part for part in parts if part)

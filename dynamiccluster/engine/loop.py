@@ -243,6 +243,7 @@ class Engine:
             raise
         except StoreError as error:
             self._refuse(asked, UnknownOutcomeError(str(error)) if self._keeper.in_doubt else error)
+            self._snapshot = replace(self._snapshot, memory=recovery.after_a_gap(self._snapshot.memory))
             return
         del inbox.results[:results]
         del inbox.asked[: len(asked)]
@@ -267,6 +268,7 @@ class Engine:
         log.error("the decision failed (%s); the next one is tried in %.0f s", text, pause_s, exc_info=trace)
         self._decision_error = text
         self._wake_at = now + pause_s
+        self._snapshot = replace(self._snapshot, memory=recovery.after_a_gap(self._snapshot.memory))
         if not snapshot.results:
             return
         policy = self._policy

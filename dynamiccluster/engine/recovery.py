@@ -46,8 +46,14 @@ def on_this_clock(nodes: Mapping[str, WorkerNode], now: float) -> dict[str, Work
 
 
 def memory_on_this_clock(memory: Memory, now: float) -> Memory:
+    """Memory for the first tick of this process, which also pays for the time since the last one."""
     misses = {key: replace(miss, view_at=min(miss.view_at, now)) for key, miss in memory.misses.items()}
-    return replace(memory, misses=misses)
+    return after_a_gap(replace(memory, misses=misses))
+
+
+def after_a_gap(memory: Memory) -> Memory:
+    """Memory for the first tick after some time without any: machines have cost money all the while."""
+    return replace(memory, spend=replace(memory.spend, away=True))
 
 
 def launches_on_this_clock(launches: Mapping[str, Launch], now: float) -> dict[str, Launch]:

@@ -93,11 +93,12 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Money so far. Accrues in real time, also over a restart: machines cost while we are away."""
+    """Money so far. Accrues also over a restart: machines cost while we are away."""
 
     month: str = ""  # "2026-11"
     amount: float = 0.0
     as_of_at: float = 0.0
+    away: bool = False  # no tick was stored since then though time went on: all of it counts
 
 
 @dataclass(frozen=True, slots=True)

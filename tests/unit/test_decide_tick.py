@@ -69,7 +69,7 @@ def test_on_an_empty_cluster_or_with_machines_of_ours_or_if_told_so_it_acts(more
     assert launches(decided)
 
 
-@pytest.mark.parametrize("missing", [{"scheduler": None}, {"clouds": {}}])
+@pytest.mark.parametrize("missing", [{"scheduler": None}, {"clouds": {}, "hosts": [host("old")]}])
 def test_before_every_source_was_seen_nothing_is_done(missing) -> None:
     decided = plan(picture(jobs=jobs(9), memory=NEW, **missing), policy(resource(min_nodes=1)))
     assert decided.memory.looked is False
@@ -207,10 +207,10 @@ def test_unsticking_waits_for_the_one_under_way_or_its_pause() -> None:
 @pytest.mark.parametrize(
     ("spend", "amount"),
     [
-        (Spend("2027-01", 5.0, NOW - 1800), 6.0),
-        (Spend("2026-12", 5.0, NOW - 1800), 1.0),
+        (Spend("2027-01", 5.0, NOW - 1800, away=True), 6.0),
+        (Spend("2026-12", 5.0, NOW - 1800, away=True), 1.0),
         (Spend(), 0.0),
-        (Spend("2027-01", 5.0, NOW + 60), 5.0),
+        (Spend("2027-01", 5.0, NOW + 60, away=True), 5.0),
     ],
 )
 def test_spend_accrues_also_while_the_service_was_away(spend, amount) -> None:
