@@ -24,6 +24,7 @@ from dynamiccluster.config.problems import ConfigProblems
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import SimulatedResource
 from dynamiccluster.config.schema_cluster import SimulatedCluster
+from dynamiccluster.config.tenancies import lost
 from dynamiccluster.config.to_policy import hook_commands
 from dynamiccluster.embedded.demo import demo_site
 from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits, Window
@@ -257,7 +258,13 @@ class _App:
             "dynamic-cluster.worker_number": (old.general.worker_number, new.general.worker_number),
             "cluster.type": (old.cluster.type, new.cluster.type),
         }
-        return [f"{key} changes only with a restart" for key, (was, now) in kept.items() if was != now]
+        fixed = [f"{key} changes only with a restart" for key, (was, now) in kept.items() if was != now]
+        in_use = self._engine.readmodel.nodes_by_tenancy
+        return fixed + [
+            f"cloud: tenancy {tenancy} {wrong}, but {in_use[tenancy]} node(s) are there, which could neither be seen "
+            "nor ended: drain its resources and wait until they have left"
+            for tenancy, wrong in lost(old, new, in_use).items()
+        ]
 
     # -- building ------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from dynamiccluster.model.event import Event, EventKind
 from dynamiccluster.model.memory import Memory
 from dynamiccluster.model.plan import JobAnswer, Plan, Snapshot
 from dynamiccluster.model.policy import Policy
+from dynamiccluster.model.worker_node import COUNTED
 from dynamiccluster.names.base import Names
 from dynamiccluster.plugins.scripts import Hooks
 from dynamiccluster.schedulers.base import Scheduler
@@ -48,6 +49,9 @@ BESIDE_S = 0.1
 """A decision that took longer than this is next time made in a thread, so that the API keeps answering."""
 
 DECIDE_LIMIT_S = 60.0
+
+NAMED = 5
+"""Nodes that a warning about many of them names."""
 
 STOP_S = 5.0
 """How long a tick under way may go on when the service is to stop. What it had begun is looked up at the next start."""
@@ -164,6 +168,19 @@ class Engine:
         known = f"{len(stored.nodes)} node(s), {len(stored.open_actions)} action(s) without a recorded reply"
         self._inbox.put_note(Event(now, EventKind.SERVICE, f"started; the store knows {known}"))
         self._publish(Plan(memory=memory), now)
+        self._note_lost_tenancies()
+
+    def _note_lost_tenancies(self) -> None:
+        """Say which nodes can neither be seen nor ended because their tenancy is not configured (any more)."""
+        lost: dict[str, list[str]] = {}
+        for node in self._snapshot.nodes.values():
+            if node.tenancy not in self._actuator.hands.clouds and node.state in COUNTED:
+                lost.setdefault(node.tenancy, []).append(node.host_name or node.node_id)
+        for tenancy, names in sorted(lost.items()):
+            named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            text = f"tenancy {tenancy!r} is not configured: its node(s) {named} can neither be seen nor ended"
+            log.warning("%s", text)
+            self._inbox.put_note(Event(self._clock.now(), EventKind.WARNING, text))
 
     def _start_polling(self) -> None:
         hands = self._actuator.hands
@@ -192,6 +209,7 @@ class Engine:
             if self._polling:
                 self._start_polling()
         self._inbox.put_note(Event(self._clock.now(), EventKind.SERVICE, "configuration reloaded", actor=actor))
+        self._note_lost_tenancies()
 
     # -- ticks -------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ from dynamiccluster.model.job import Job
 from dynamiccluster.model.plan import Demand, Snapshot
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.view import SourceStatus
-from dynamiccluster.model.worker_node import WorkerNode
+from dynamiccluster.model.worker_node import COUNTED, WorkerNode
 
 
 class Lookups:
@@ -85,6 +86,11 @@ class ReadModel:
     def jobs_by_host(self) -> Mapping[str, tuple[str, ...]]:
         """Job ids per host, as the job list and the host list together say."""
         return self._lookups.jobs_by_host
+
+    @property
+    def nodes_by_tenancy(self) -> Mapping[str, int]:
+        """How many nodes need their tenancy, of each tenancy; those of launches without an answer are among them."""
+        return Counter(node.tenancy for node in self.snapshot.nodes.values() if node.state in COUNTED)
 
     def node(self, name_or_id: str) -> WorkerNode | None:
         """The worker node with this node id or, failing that, host name."""

@@ -101,6 +101,11 @@ def test_reload(tmp_path: Path) -> None:
         service.until(lambda: [node["state"] for node in service.nodes()] == ["idle"])
         assert " - DEBUG - " in service.log()
 
+        service.write(good)  # without the tenancy in which the node is
+        code, document = service.ask("POST", "/api/v1/reload")
+        assert code == 400
+        assert "tenancy other is not there any more, but 1 node(s) are there" in document["error"]["message"]
+
         fixed = copy.deepcopy(better)
         fixed["dynamic-cluster"]["cluster_id"] = "another"
         fixed["dynamic-cluster"]["admin-server"]["port"] += 1

@@ -1,0 +1,40 @@
+"""Where machines are: what must not change under a tenancy that has some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dynamiccluster.config.schema import Settings
+from dynamiccluster.config.schema_cloud import CloudResource
+from dynamiccluster.config.to_policy import tenancy_of
+
+PLACE = {
+    "openstack": ("os_cloud", "project", "auth_url", "region_name"),
+    "aws": ("region_name",),
+    "local": ("state_dir", "network", "network_namespace"),
+    "simulated": (),
+}
+"""Keys that say where a tenancy's machines are. Credentials are not among them: they may be renewed."""
+
+
+def places(settings: Settings) -> dict[str, dict[str, object]]:
+    """Each tenancy's type and the keys that say where it is; its resources agree on them."""
+    return {tenancy_of(item): _place(item) for item in settings.cloud.values()}
+
+
+def _place(item: CloudResource) -> dict[str, object]:
+    return {"type": item.type, **{key: getattr(item.config, key) for key in PLACE[item.type]}}
+
+
+def lost(old: Settings, new: Settings, in_use: Iterable[str]) -> Mapping[str, str]:
+    """Tenancies in use that ``old`` has and ``new`` lacks or points elsewhere, and what is wrong with each."""
+    before, after = places(old), places(new)
+    found = {}
+    for tenancy in sorted(set(in_use) & before.keys()):
+        if tenancy not in after:
+            found[tenancy] = "is not there any more"
+        else:
+            changed = [key for key, value in before[tenancy].items() if after[tenancy].get(key) != value]
+            if changed:
+                found[tenancy] = f"has another {', '.join(changed)}"
+    return found
