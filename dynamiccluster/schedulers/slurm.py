@@ -144,7 +144,8 @@ class SlurmScheduler:
             address = require_address(address)
         host = self.find(host_name)
         if host is not None and not host.busy and host.state in (HostState.DOWN, HostState.JOINING):
-            if _is(host, wanted, address):
+            if _is(host, wanted):
+                self._move(host, address)
                 return
             self._delete(host_name)  # left over from before, and nothing runs there
             host = None
@@ -156,8 +157,8 @@ class SlurmScheduler:
                     f"Slurm did not create {host_name} and said nothing: is MaxNodeCount in slurm.conf too small?"
                 )
             return
-        if address and host.address not in (address, host_name):
-            self._calls.tell("update", f"nodename={host_name}", f"nodeaddr={address}")
+        if host.address != host_name:
+            self._move(host, address)
         if host.features != wanted.features:
             words = ",".join(sorted(wanted.features))
             self._calls.tell("update", f"nodename={host_name}", f"availablefeatures={words}", f"activefeatures={words}")
@@ -266,6 +267,11 @@ class SlurmScheduler:
             words.add(resource.reservation.property)
         return NodeAttributes(resource.capacity, resource.gpu_type, resource.features | words)
 
+    def _move(self, host: Host, address: str) -> None:
+        """Have Slurm look for the node there; not by making it anew, as its daemon may report in at any moment."""
+        if address and host.address != address:
+            self._calls.tell("update", f"nodename={host.name}", f"nodeaddr={address}")
+
     def _requeue(self, batch: Sequence[str]) -> None:
         self._calls.tell_about_jobs(("requeue", ""), batch, _NOT_RUNNING)
 
@@ -339,14 +345,9 @@ def _plain_id(job_id: str) -> str:
     return job_id.partition("+")[0]
 
 
-def _is(host: Host, wanted: NodeAttributes, address: str) -> bool:
-    """Whether a node that is not running is described as we would describe it."""
-    return (
-        host.total == wanted.capacity
-        and host.features == wanted.features
-        and host.gpu_type == wanted.gpu_type
-        and (not address or host.address == address)
-    )
+def _is(host: Host, wanted: NodeAttributes) -> bool:
+    """Whether a node that is not running is described as we would describe it, its address apart."""
+    return host.total == wanted.capacity and host.features == wanted.features and host.gpu_type == wanted.gpu_type
 
 
 def _at(address: str) -> tuple[str, ...]:

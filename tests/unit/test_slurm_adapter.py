@@ -231,6 +231,19 @@ def test_a_deletion_that_never_answers_is_looked_at() -> None:
         scheduler.remove("small-1")
 
 
+def test_a_node_to_come_that_has_moved_is_not_made_anew() -> None:
+    slurm = FakeSlurm()
+    scheduler = adapter(slurm)
+    scheduler.add("small-1", "10.0.0.1", SMALL)
+    scheduler.add("small-1", "10.0.0.2", SMALL)
+    assert slurm.changes()[-1] == ("scontrol", "update", "nodename=small-1", "nodeaddr=10.0.0.2")
+    assert not [argv for argv in slurm.changes() if "delete" in argv]
+    known = len(slurm.changes())
+    scheduler.add("small-1", "10.0.0.2", SMALL)
+    scheduler.add("small-1", "", SMALL)
+    assert len(slurm.changes()) == known
+
+
 def test_requeued_jobs_are_stuck_until_the_wait_is_lifted() -> None:
     """Whoever requeued them: we, somebody else, or Slurm itself because their node had failed."""
     slurm = FakeSlurm()
