@@ -140,7 +140,7 @@ def _startable(jobs: list[Job], shapes: list[Shape], owners: Ints, queue: Queue)
 def _group(waiting: _Waiting, tasks: Ints, queue: Queue) -> None:
     """Sort by priority (equal ones stay in the scheduler's order) and give every group its jobs in that order."""
     jobs, shapes, owners = waiting
-    order = np.argsort(-np.fromiter(map(_PRIORITY, jobs), float, len(jobs)), kind="stable")
+    order = np.argsort(-_priorities(jobs), kind="stable")
     owners = owners[order]
     first = np.full(len(shapes), len(jobs))
     np.minimum.at(first, owners, np.arange(len(jobs)))
@@ -154,6 +154,17 @@ def _group(waiting: _Waiting, tasks: Ints, queue: Queue) -> None:
     for number, length, total in zip(ranked.tolist(), np.bincount(queue.owners).tolist(), totals, strict=True):
         queue.groups.append(Group(shapes[number], sorted_jobs[start : start + length], total))
         start += length
+
+
+HIGHEST = 1e300
+"""Priorities beyond this are as good as this: a whole number can be larger than any floating-point one."""
+
+
+def _priorities(jobs: list[Job]) -> npt.NDArray[np.float64]:
+    try:
+        return np.fromiter(map(_PRIORITY, jobs), float, len(jobs))
+    except OverflowError:
+        return np.array([float(min(max(job.priority, -HIGHEST), HIGHEST)) for job in jobs])
 
 
 def _by_shape(jobs: Sequence[Job]) -> tuple[list[Shape], Ints]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from dynamiccluster.decide import breaker, learned, match
-from dynamiccluster.decide.demand import Group, Queue, by_priority, whole
+from dynamiccluster.decide.demand import MOST, Group, Queue, by_priority, whole
 from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
 from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import Ledger, open_ledger
-from dynamiccluster.decide.orphans import new_node_id, request
+from dynamiccluster.decide.orphans import new_node_ids, request
 from dynamiccluster.decide.pack import Packer, Packing
 from dynamiccluster.decide.rows import Row, Rows, Stage
 from dynamiccluster.model.event import EventKind
@@ -22,6 +23,9 @@ from dynamiccluster.model.memory import BreakerState, Nomination
 from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
+
+MOST_MIB = MOST * MOST
+"""A host with more, like a piece of a job that asks for more, is a slip of the pen; it would not fit into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligib
             takes.append((host, resource))
         total, used = host.total, host.used
         cores, memory_mib, gpus = total.cores - used.cores, total.memory_mib - used.memory_mib, total.gpus - used.gpus
+        if not (-MOST <= cores <= MOST and -MOST <= gpus <= MOST and -MOST_MIB <= memory_mib <= MOST_MIB):
+            return  # an odd record; nothing is placed there
         whole = not used.cores and host.name not in hosts.occupied
         found.append(Row(name, row_class, stage, cores, memory_mib, gpus, whole))
 
@@ -117,10 +123,11 @@ def _recall(draft: Draft, packing: Packing) -> None:
 def _launch_for_jobs(draft: Draft, queue: Queue, packing: Packing) -> None:
     # Node ids are given in the order of the purchases: as nodes on their way are filled in the order of their ids, the
     # next decision puts the same jobs onto the same nodes, and nothing is bought twice.
+    node_ids = iter(new_node_ids(draft, sum(purchase.count for purchase in packing.purchases)))
     wanted: dict[str, dict[str, str]] = {}  # resource -> node id -> job
     for purchase in packing.purchases:
         head = queue.groups[purchase.group].jobs[0].job_id
-        wanted.setdefault(purchase.resource, {}).update((new_node_id(draft), head) for _ in range(purchase.count))
+        wanted.setdefault(purchase.resource, {}).update(dict.fromkeys(islice(node_ids, purchase.count), head))
     for name, heads in wanted.items():
         _launch(draft, draft.resource(name), list(heads), _for_jobs(heads.values()), "engine")
         draft.nominations.update((node_id, Nomination(until_obs=0.0, job_id=head)) for node_id, head in heads.items())
@@ -155,7 +162,7 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
         resource = draft.resource(name)
         lacking = resource.min_nodes - healthy.get(name, 0)
         if lacking > 0:
-            room, _ = ledger.room(resource, lacking)
+            room, _ = ledger.room(resource)  # of use one by one, too
             count = min(lacking, room)
             if count > 0:
                 ledger.take(resource, count)
@@ -164,7 +171,7 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
 
 def launch(draft: Draft, resource: Resource, count: int, reason: str, *, actor: str = "engine") -> list[str]:
     """Create the nodes and launch requests; the ids of the new nodes. The caller has checked the limits."""
-    node_ids = [new_node_id(draft) for _ in range(count)]
+    node_ids = new_node_ids(draft, count)
     _launch(draft, resource, node_ids, reason, actor)
     return node_ids
 

@@ -217,12 +217,20 @@ def take_in_adopted(draft: Draft, node: WorkerNode, actor: str) -> None:
 
 def new_node_id(draft: Draft) -> str:
     """The next node id: this store's word and a serial number, eight characters for the first 1,048,576 nodes."""
-    while True:
-        serial = draft.memory.next_serial
-        draft.memory = replace(draft.memory, next_serial=serial + 1)
+    return new_node_ids(draft, 1)[0]
+
+
+def new_node_ids(draft: Draft, count: int) -> list[str]:
+    """The next ids. At once, because the memory is replaced each time (thousands of nodes in one decision)."""
+    node_ids: list[str] = []
+    serial = draft.memory.next_serial
+    while len(node_ids) < count:
         node_id = f"{draft.memory.generation}{_base32(serial):0>4}"
+        serial += 1
         if node_id not in draft.nodes:
-            return node_id
+            node_ids.append(node_id)
+    draft.memory = replace(draft.memory, next_serial=serial)
+    return node_ids
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter that reads like another
