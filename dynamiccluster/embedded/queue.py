@@ -4,36 +4,16 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from dynamiccluster.embedded.agenda import Agenda
 from dynamiccluster.embedded.hosts import BatchHost, HostAttributes, place
 from dynamiccluster.embedded.jobs import BatchJob, Cause, Interruption, JobRequest
+from dynamiccluster.embedded.rules import Daemon, QueueRules
 from dynamiccluster.errors import BusyError, NotFoundError
 from dynamiccluster.model.host import HostState
 from dynamiccluster.model.job import JobState, Wait
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRules:
-    """How this scheduler is set up."""
-
-    pass_s: float = 5.0  # news leads to a scheduling pass after so long
-    epilog_s: float = 3.0  # an ended job keeps its hosts for so long
-    listed_s: float = 120.0  # an ended job stays in the list for so long
-    notice_s: float = 120.0  # a daemon that does not answer makes its host DOWN after so long
-    show_s: float = 0.0  # lists show a job that has started only after so long, or once its host's hold is acknowledged
-    requeue_on_death: bool = True  # jobs of a DOWN host are requeued by the scheduler itself; else somebody must do it
-
-
-@dataclass(frozen=True, slots=True)
-class Daemon:
-    """What runs on a machine and reports to the scheduler."""
-
-    machine_id: str
-    deaf: bool = False  # looks well, but no job ever starts there
-    memory_share: float = 1.0  # of the declared memory, what it really finds
 
 
 class BatchQueue:
@@ -147,10 +127,6 @@ class BatchQueue:
         for job_id in host.runs if host is not None else ():
             self._reveal(self.jobs[job_id])
 
-    def schedule_now(self) -> None:
-        """Make a scheduling pass at once."""
-        self._pass()
-
     def release(self, name: str, mark: str) -> None:
         host = self._known(name)
         if not host.mark:
@@ -220,7 +196,7 @@ class BatchQueue:
     def _news(self) -> None:
         if not self._pass_due:
             self._pass_due = True
-            self.agenda.after(self.rules.pass_s, self._pass)
+            self.agenda.after(self.rules.pass_s, self.schedule_now)
 
     def _reveal(self, job: BatchJob) -> None:
         if job.hidden:
@@ -325,7 +301,8 @@ class BatchQueue:
 
     # -- scheduling -------------------------------------------------------------------------------------------
 
-    def _pass(self) -> None:
+    def schedule_now(self) -> None:
+        """Make a scheduling pass."""
         self._pass_due = False
         free = [host for host in self.hosts.values() if host.available]
         free.sort(key=lambda host: -host.used.cores)  # fill hosts that are in use, so that others can leave
@@ -367,12 +344,9 @@ class BatchQueue:
             return Wait.HELPS, "BadConstraints"
         if job.eligible_at > self.agenda.now:
             return Wait.NOT_YET, "BeginTime"
-        if job.request.throttle and self._array_of(job).running_tasks >= job.request.throttle:
+        if job.request.throttle and self.jobs.get(job.array_id, job).running_tasks >= job.request.throttle:
             return Wait.NOT_YET, "JobArrayTaskLimit"
         return Wait.HELPS, ""
-
-    def _array_of(self, job: BatchJob) -> BatchJob:
-        return self.jobs.get(job.array_id, job) if job.array_id else job
 
     def _start(self, job: BatchJob, placement: list[tuple[BatchHost, int]]) -> None:
         if job.request.tasks > 1 and not job.array_id:

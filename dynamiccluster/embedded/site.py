@@ -10,7 +10,8 @@ from functools import partial
 from dynamiccluster.embedded.agenda import Agenda
 from dynamiccluster.embedded.jobs import Cause
 from dynamiccluster.embedded.machines import Kind, Machine, TenancyLimits, Window
-from dynamiccluster.embedded.queue import BatchQueue, Daemon, QueueRules
+from dynamiccluster.embedded.queue import BatchQueue
+from dynamiccluster.embedded.rules import Daemon, QueueRules
 from dynamiccluster.embedded.tenancy import Tenancy
 from dynamiccluster.embedded.workload import Arrival
 from dynamiccluster.kit.clock import Clock

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dynamiccluster.embedded.hosts import HostAttributes
 from dynamiccluster.embedded.machines import Kind, TenancyLimits
-from dynamiccluster.embedded.queue import QueueRules
+from dynamiccluster.embedded.rules import QueueRules
 from dynamiccluster.embedded.workload import Habits
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.policy import FailurePolicy, Limits, Policy

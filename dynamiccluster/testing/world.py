@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from dynamiccluster.embedded.machines import Mishap, Window
-from dynamiccluster.embedded.queue import Daemon
+from dynamiccluster.embedded.rules import Daemon
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.embedded.workload import bursts, palette
 from dynamiccluster.kit.pace import PacedClock, PacedLoop

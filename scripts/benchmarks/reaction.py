@@ -18,7 +18,7 @@ from typing import Any
 
 from dynamiccluster.clouds.simulated import SimulatedCloud
 from dynamiccluster.embedded.jobs import JobRequest
-from dynamiccluster.embedded.queue import QueueRules
+from dynamiccluster.embedded.rules import QueueRules
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.embedded.workload import palette
 from dynamiccluster.engine.loop import Engine

@@ -7,7 +7,8 @@ import pytest
 from dynamiccluster.embedded.agenda import Agenda
 from dynamiccluster.embedded.hosts import HostAttributes
 from dynamiccluster.embedded.jobs import Cause, JobRequest
-from dynamiccluster.embedded.queue import BatchQueue, Daemon, QueueRules
+from dynamiccluster.embedded.queue import BatchQueue
+from dynamiccluster.embedded.rules import Daemon, QueueRules
 from dynamiccluster.errors import BusyError, NotFoundError
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import HostState

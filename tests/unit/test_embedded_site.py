@@ -10,7 +10,7 @@ from dynamiccluster.clouds.simulated import SimulatedCloud
 from dynamiccluster.embedded.demo import demo_site
 from dynamiccluster.embedded.jobs import JobRequest
 from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits, Window
-from dynamiccluster.embedded.queue import QueueRules
+from dynamiccluster.embedded.rules import QueueRules
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.embedded.workload import Habits, bursts, palette
 from dynamiccluster.errors import AuthError, BadConfigError, CapacityError, QuotaError, ThrottledError
