@@ -268,7 +268,11 @@ class ResourceSection(Section):
         examples=["openstack:hpc-burst"],
     )
     timers: ResourceTimers = Field(default_factory=ResourceTimers, description="Time limits of its nodes.")
-    max_starting: Count = Field(0, description="Nodes on their way at the same time. 0: no limit of its own.")
+    max_starting: Count = Field(
+        0,
+        description="Nodes on their way at the same time; a larger gang may start when no other node does. "
+        "0: no limit of its own.",
+    )
     offering: Text = Field(
         "",
         description="Resources with the same text here run out of capacity together. Default: zone, machine type and "

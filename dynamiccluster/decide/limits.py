@@ -61,7 +61,8 @@ class Ledger:
     def room(self, resource: Resource, gang: int = 1, *, by_hand: bool = False) -> tuple[int, Refusal | None]:
         """How many more nodes the resource may get, and the limit that binds.
 
-        ``gang``: nodes that are of use only together; the launch rate lets a gang overdraw its bucket.
+        ``gang``: nodes that are of use only together; the launch rate lets a gang overdraw its bucket, and a gang
+        larger than ``max_starting`` may start when nothing else of the resource does, or it never would.
         ``by_hand``: an operator asks; breaker, back-off, frozen flag and launch rate do not stand in the way.
         """
         if resource.tenancy not in self.draft.snapshot.clouds:
@@ -72,7 +73,7 @@ class Ledger:
             closed = self.gates[resource.name]
             if closed:
                 return 0, closed
-        bounds = self._bounds(resource)
+        bounds = self._bounds(resource, 1 if by_hand else gang)
         if not by_hand:
             if breaker.on_trial(self.draft, resource.name):
                 bounds.append((0 if resource.name in self.trials else 1, Refusal.CLOSED))
@@ -107,7 +108,7 @@ class Ledger:
             return Refusal.DRAINING
         return breaker.gate(self.draft, resource)
 
-    def _bounds(self, resource: Resource) -> list[tuple[int, Refusal | None]]:
+    def _bounds(self, resource: Resource, gang: int) -> list[tuple[int, Refusal | None]]:
         limits = self.draft.policy.limits
         cores = max(resource.capacity.cores, 1)
         bounds: list[tuple[int, Refusal | None]] = [
@@ -115,7 +116,9 @@ class Ledger:
             (resource.max_nodes - self.nodes[resource.name], Refusal.MAX_NODES),
         ]
         if resource.max_starting:
-            bounds.append((resource.max_starting - self.coming[resource.name], Refusal.MAX_STARTING))
+            coming = self.coming[resource.name]
+            free = resource.max_starting - coming
+            bounds.append((free if coming else max(free, gang), Refusal.MAX_STARTING))
         if limits.max_nodes:
             bounds.append((limits.max_nodes - self.total, Refusal.CLUSTER_NODES))
         if limits.max_cores:
