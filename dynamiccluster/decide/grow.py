@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import attrgetter
 
 from dynamiccluster.decide import breaker, learned, match
 from dynamiccluster.decide.demand import MOST, Group, Queue, by_priority, whole
@@ -23,6 +24,8 @@ from dynamiccluster.model.memory import BreakerState, Nomination
 from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
+
+_JOB_ID = attrgetter("job_id")
 
 MOST_MIB = MOST * MOST
 """A host with more, like a piece of a job that asks for more, is a slip of the pen; it would not fit into 64 bits."""
@@ -244,7 +247,7 @@ def _demand(draft: Draft, queue: Queue, packing: Packing, eligibility: Eligibili
         reports.append(
             ShapeReport(
                 shape=group.shape,
-                job_ids=tuple([job.job_id for job in group.jobs]),
+                job_ids=tuple(map(_JOB_ID, group.jobs)),
                 waiting=group.tasks,
                 on_free=outcome.on_free,
                 on_coming=outcome.on_coming,
