@@ -10,7 +10,7 @@ from dynamiccluster.decide.draft import SCHEDULER, Draft
 from dynamiccluster.decide.grow import launch
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import open_ledger
-from dynamiccluster.decide.orphans import new_node_id, take_in_adopted
+from dynamiccluster.decide.orphans import new_node_id, take_in_adopted, unclaimed_machine
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.memory import Override
@@ -179,7 +179,7 @@ def _adopt(draft: Draft, command: Command) -> CommandReply:
         state=NodeState.JOINING,
         host_name=host.name,
         address=host.address,
-        instance_id=command.instance_id,
+        instance_id=command.instance_id or unclaimed_machine(draft, resource.tenancy, host.name),
         created_at=draft.now,
         state_since_at=draft.now,
         state_since_obs=draft.obs(SCHEDULER),

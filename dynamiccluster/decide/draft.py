@@ -59,6 +59,7 @@ class Draft:
     proposals: list[str] = field(default_factory=list)
     wakes: list[float] = field(default_factory=list)
     demand: Demand = field(default_factory=Demand)
+    shown_ids: frozenset[str] | None = None  # node ids that the views show; see ``orphans``, made when first needed
 
     # -- reading -------------------------------------------------------------------------------------
 

@@ -374,10 +374,14 @@ def _enter(
     return moved
 
 
+MISSED = ("instance", "host", "unheld", "silent")
+"""What is counted as missed of a node; see ``facts``."""
+
+
 def _forget(draft: Draft, node: WorkerNode) -> None:
     del draft.nodes[node.node_id]
     draft.changed_nodes.pop(node.node_id, None)
     draft.forgotten_nodes.append(node.node_id)
     draft.nominations.pop(node.node_id, None)
-    for key in [key for key in draft.misses if key.endswith(f":{node.node_id}")]:
-        del draft.misses[key]
+    for what in MISSED:
+        draft.misses.pop(f"{what}:{node.node_id}", None)

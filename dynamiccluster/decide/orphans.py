@@ -111,17 +111,29 @@ def sweep_and_adopt(draft: Draft) -> None:
     """Deal with machines of ours that no node claims."""
     claimed = {node.instance_id for node in draft.nodes.values() if node.instance_id}
     waiting = {node.launch_id for node in draft.nodes.values() if not node.instance_id}
+    unbound = {  # adopted by an operator by their host name, before their machines were seen
+        (node.tenancy, node.host_name): node for node in draft.nodes.values() if node.adopted and not node.instance_id
+    }
     seen: set[str] = set()
     for view in draft.snapshot.clouds.values():
         for instance in view.instances:
             if instance.instance_id in claimed or instance.state in ENDED:
                 continue
-            if instance.launch_id in waiting and instance.node_id in ("", *draft.nodes):
+            if instance.launch_id in waiting and _waits(draft, instance.node_id):
                 continue  # will be bound to a node that still waits for it
+            adopted = unbound.pop((view.tenancy, instance.host_name or instance.name), None)
+            if adopted:
+                draft.put(replace(adopted, instance_id=instance.instance_id, instance_name=instance.name))
+                continue
             seen.add(f"orphan:{instance.instance_id}")
             _unclaimed(draft, view, instance)
     for key in [key for key in draft.misses if key.startswith("orphan:") and key not in seen]:
         del draft.misses[key]
+
+
+def _waits(draft: Draft, node_id: str) -> bool:
+    """Whether that node, or any node if the machine names none, may still be waiting for its machine."""
+    return not node_id or (node_id in draft.nodes and not draft.nodes[node_id].instance_id)
 
 
 def _unclaimed(draft: Draft, view: CloudView, instance: Instance) -> None:
@@ -196,6 +208,17 @@ def _adopt(draft: Draft, view: CloudView, instance: Instance) -> None:
     take_in_adopted(draft, node, "engine")
 
 
+def unclaimed_machine(draft: Draft, tenancy: str, host_name: str) -> str:
+    """The instance id of the machine of this name that no node of ours claims; "" if there is none (yet)."""
+    view = draft.snapshot.clouds.get(tenancy)
+    claimed = {node.instance_id for node in draft.nodes.values()}
+    for instance in view.instances if view else ():
+        named = host_name in (instance.host_name, instance.name)
+        if named and instance.instance_id not in claimed and instance.state not in ENDED:
+            return instance.instance_id
+    return ""
+
+
 def take_in_adopted(draft: Draft, node: WorkerNode, actor: str) -> None:
     """Put a node into the books that no launch of ours has made, with a launch record that says so."""
     known = draft.launches.get(node.launch_id)
@@ -223,14 +246,26 @@ def new_node_id(draft: Draft) -> str:
 def new_node_ids(draft: Draft, count: int) -> list[str]:
     """The next ids. At once, because the memory is replaced each time (thousands of nodes in one decision)."""
     node_ids: list[str] = []
+    if draft.shown_ids is None:
+        draft.shown_ids = _shown_ids(draft)
     serial = draft.memory.next_serial
     while len(node_ids) < count:
         node_id = f"{draft.memory.generation}{_base32(serial):0>4}"
         serial += 1
-        if node_id not in draft.nodes:
+        if node_id not in draft.nodes and node_id not in draft.shown_ids:
             node_ids.append(node_id)
     draft.memory = replace(draft.memory, next_serial=serial)
     return node_ids
+
+
+def _shown_ids(draft: Draft) -> frozenset[str]:
+    """Ids of this store's word that machines and hosts bear: a store restored from a backup has forgotten them."""
+    names = set(draft.hosts.by_name)
+    for view in draft.snapshot.clouds.values():
+        for instance in view.instances:
+            names.update((instance.node_id, instance.name, instance.host_name, instance.launch_id))
+    tails = {name.partition(".")[0].rpartition("-")[2] for name in names}
+    return frozenset(tail for tail in tails if tail.startswith(draft.memory.generation))
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter that reads like another

@@ -12,7 +12,7 @@ from dynamiccluster.model.action import HOOKS, ActionKind, ActionResult, Outcome
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.launch import Launch, LaunchState
 from dynamiccluster.model.retry import Pause
-from dynamiccluster.model.worker_node import HoldWhy, NodeState, WorkerNode
+from dynamiccluster.model.worker_node import COUNTED, HoldWhy, NodeState, WorkerNode
 
 SCHEDULER_ACTIONS = frozenset(
     {
@@ -102,6 +102,9 @@ def _issue(draft: Draft, node: WorkerNode, kind: ActionKind) -> None:
             draft.event(EventKind.JOB, f"{done_to}: its node is dead ({node.reason})", node=node, job_id=job_id)
         draft.act_on_node(node, kind, node.reason, job_ids=job_ids, delete_jobs=delete)
         return
+    if kind is ActionKind.NAME_REMOVE and _borne_by_another(draft, node):
+        draft.put(replace(node, todo=node.todo[1:]))
+        return
     if kind is ActionKind.VACATE:
         if draft.hosts.started_at <= node.acted_at:
             return  # jobs may have started before the hold: wait for a view that shows them
@@ -109,6 +112,14 @@ def _issue(draft: Draft, node: WorkerNode, kind: ActionKind) -> None:
         draft.act_on_node(node, kind, node.reason, job_ids=job_ids)
         return
     draft.act_on_node(node, kind, node.reason)
+
+
+def _borne_by_another(draft: Draft, node: WorkerNode) -> bool:
+    """Whether a node that lives has the same host name: clouds that name by address give names again."""
+    return any(
+        other.host_name == node.host_name and other.node_id != node.node_id and other.state in COUNTED
+        for other in draft.nodes.values()
+    )
 
 
 # -- launches ----------------------------------------------------------------------------------------
