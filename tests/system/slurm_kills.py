@@ -31,6 +31,8 @@ RESOURCES: dict[str, dict[str, Any]] = {
 }
 GENERAL = {"max_idle_time": 2}
 JOB_S = 4
+LIFE_S = 14.0
+"""From the start of the service until both nodes have gone, with polls every second."""
 
 
 def live_through(service: Service, kill: Callable[[Service], bool]) -> bool:

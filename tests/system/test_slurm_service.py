@@ -142,6 +142,18 @@ def explain(service: Service, job_id: str) -> dict[str, Any]:
     return answer
 
 
+def test_nodes_whose_job_was_cancelled_leave_without_ever_having_worked(bed: SlurmBed, tmp_path: pathlib.Path) -> None:
+    service = Service(bed, tmp_path, "unused", {"pair": kind(2, 1000, 3)}, {"nomination_s": 120})
+    with running(service):
+        until_declared(service)
+        job_id = bed.sbatch("-N2", "-n2", wrap="true")
+        service.until(lambda: len(service.machines) == 2, 15, "two are launched")
+        bed.run("scancel", job_id)
+        service.until(lambda: len(idle(bed)) == 2, 20, "both join")
+        service.until(lambda: not service.leftovers(), 20, "both leave after the idle limit of 4 s")
+        assert service.seen[job_id]["JobState"] == "CANCELLED"
+
+
 # -- races -------------------------------------------------------------------------------------------
 
 
