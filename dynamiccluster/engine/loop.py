@@ -29,6 +29,7 @@ from dynamiccluster.errors import (
 )
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock, SteadyClock
+from dynamiccluster.kit.collection import collection_put_off
 from dynamiccluster.model.action import Action
 from dynamiccluster.model.command import Command, CommandReply
 from dynamiccluster.model.event import Event, EventKind
@@ -274,9 +275,14 @@ class Engine:
 
     async def _decide(self, snapshot: Snapshot, now: float) -> Plan:
         policy = self._policy
+
+        def undisturbed() -> Plan:
+            with collection_put_off():
+                return decide(snapshot, policy, now)
+
         if self._tick_s > BESIDE_S:
-            return await self._bridge.call("decide", "decide", DECIDE_LIMIT_S, lambda: decide(snapshot, policy, now))
-        return decide(snapshot, policy, now)
+            return await self._bridge.call("decide", "decide", DECIDE_LIMIT_S, undisturbed)
+        return undisturbed()
 
     async def _decision_failed(self, error: Exception, snapshot: Snapshot, now: float) -> None:
         """Say so, and set aside results that nobody could decide with: they would fail every tick to come."""
