@@ -9,6 +9,7 @@ import click
 
 from dynamiccluster import __version__
 from dynamiccluster.cli import exits
+from dynamiccluster.cli.places import DEFAULT_CONFIG
 
 LOOK, CHANGE, RUN = "Look", "Change", "Run"
 
@@ -40,8 +41,6 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "check-config": (RUN, "serve", "Check a configuration file."),
 }
 """Verb -> section of the help, module, help line. The module calls it as here, with ``_`` for ``-``."""
-
-DEFAULT_CONFIG = "/etc/dynamiccluster/dynamiccluster.yaml"
 
 
 class LazyGroup(click.Group):

@@ -10,10 +10,8 @@ import click
 
 from dynamiccluster.cli import exits
 from dynamiccluster.cli.common import emit
-from dynamiccluster.cli.main import DEFAULT_CONFIG
+from dynamiccluster.cli.places import DEFAULT_CONFIG, DEFAULT_PIDFILE
 from dynamiccluster.cli.text import clean
-
-DEFAULT_PIDFILE = "/var/run/dynamiccluster/dynamiccluster.pid"
 
 
 @click.command()
