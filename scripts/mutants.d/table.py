@@ -82,8 +82,8 @@ MUTANTS = (
     _one(
         "breaker never opens",
         "decide/breaker.py",
-        "if not (at_once or trial_failed or count >= rules.breaker_failures):",
-        "if not at_once:",
+        "due = at_once or known.state is BreakerState.HALF_OPEN or count >= rules.breaker_failures",
+        "due = at_once",
     ),
     _one(
         "lost launch forgotten at once",
