@@ -61,6 +61,7 @@ def take_in(draft: Draft, result: ActionResult) -> None:
 def issue_steps(draft: Draft) -> None:
     """Issue the next step of every node that has one and has none in flight."""
     clock = draft.obs(ENGINE)
+    living: set[str] = set()  # host names in use, gathered when first needed
     for node in list(draft.nodes.values()):
         if node.action_id:
             continue
@@ -73,6 +74,11 @@ def issue_steps(draft: Draft) -> None:
         if node.retry_obs > clock:
             draft.wake(draft.now + node.retry_obs - clock)
             continue
+        if node.todo[0] is ActionKind.NAME_REMOVE:
+            living = living or {other.host_name for other in draft.nodes.values() if other.state in COUNTED}
+            if node.host_name in living:  # clouds that name by address give names again
+                draft.put(replace(node, todo=node.todo[1:]))
+                continue
         _issue(draft, node, node.todo[0])
 
 
@@ -102,9 +108,6 @@ def _issue(draft: Draft, node: WorkerNode, kind: ActionKind) -> None:
             draft.event(EventKind.JOB, f"{done_to}: its node is dead ({node.reason})", node=node, job_id=job_id)
         draft.act_on_node(node, kind, node.reason, job_ids=job_ids, delete_jobs=delete)
         return
-    if kind is ActionKind.NAME_REMOVE and _borne_by_another(draft, node):
-        draft.put(replace(node, todo=node.todo[1:]))
-        return
     if kind is ActionKind.VACATE:
         if draft.hosts.started_at <= node.acted_at:
             return  # jobs may have started before the hold: wait for a view that shows them
@@ -112,14 +115,6 @@ def _issue(draft: Draft, node: WorkerNode, kind: ActionKind) -> None:
         draft.act_on_node(node, kind, node.reason, job_ids=job_ids)
         return
     draft.act_on_node(node, kind, node.reason)
-
-
-def _borne_by_another(draft: Draft, node: WorkerNode) -> bool:
-    """Whether a node that lives has the same host name: clouds that name by address give names again."""
-    return any(
-        other.host_name == node.host_name and other.node_id != node.node_id and other.state in COUNTED
-        for other in draft.nodes.values()
-    )
 
 
 # -- launches ----------------------------------------------------------------------------------------
