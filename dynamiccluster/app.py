@@ -18,6 +18,7 @@ from dynamiccluster.checkers.registry import plugin_checker, port_checker
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.registry import build_cloud
 from dynamiccluster.clouds.simulated import SimulatedCloud
+from dynamiccluster.config.adapters import CLOUDS, SCHEDULERS
 from dynamiccluster.config.check import require_adapters
 from dynamiccluster.config.load import Loaded, load
 from dynamiccluster.config.problems import ConfigProblems
@@ -52,10 +53,6 @@ from dynamiccluster.schedulers.simulated import SimulatedScheduler
 from dynamiccluster.store.sql import SqlStore
 
 log = logging.getLogger(__name__)
-
-SCHEDULERS = ("slurm", "simulated")
-CLOUDS = ("local", "simulated")
-"""Types that this release has adapters for."""
 
 SCHEDULER_WORKERS = 2
 """A poll and one change at a time: a batch system's daemon serves everybody else, too."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -48,8 +47,9 @@ def serve(
             detach()
         if held is not None:
             held.write()
-        app = importlib.import_module("dynamiccluster.app")
-        code: int = app.serve(path, speed=speed, verbosity=verbose - quiet)
+        from dynamiccluster import app
+
+        code = app.serve(path, speed=speed, verbosity=verbose - quiet)
     click.get_current_context().exit(code)
 
 
@@ -74,9 +74,10 @@ def _require_log(path: str) -> None:
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
 def check_config(file: str, output: str) -> None:
     """Check a configuration FILE and print every problem at once. Nothing is started or changed."""
+    from dynamiccluster.config.adapters import CLOUDS, SCHEDULERS
     from dynamiccluster.config.check import check, render
 
-    problems, notices = check(file)
+    problems, notices = check(file, schedulers=SCHEDULERS, clouds=CLOUDS)
     if output == "json":
         emit(
             {

@@ -152,11 +152,18 @@ class Draft:
             address=node.address,
             instance_id=node.instance_id,
             instance_name=node.instance_name,
-            mark=f"{self.policy.hold_mark_prefix}{node.host_name}",
+            mark=self._mark_of(node),
             **more,  # type: ignore[arg-type]  # only fields of Action are passed, by the callers in this room
         )
         self.actions.append(action)
         self.put(replace(node, action_id=action.action_id))
+
+    def _mark_of(self, node: WorkerNode) -> str:
+        """The text of our hold: what stands there, if it is ours (an older store may have worded it otherwise)."""
+        host = self.hosts.by_name.get(node.host_name)
+        if host is not None and host.hold is not None and host.hold.ours:
+            return host.hold.mark
+        return f"{self.policy.hold_mark_prefix}{node.host_name}"
 
     def act(self, action: Action) -> None:
         """Issue an action that belongs to no single node."""

@@ -238,7 +238,9 @@ def _node_step(draft: Draft, result: ActionResult) -> None:
         ErrorClass.BAD_CONFIG,
         ErrorClass.AUTH,
     ):
-        apply(draft, node.node_id, NodeEvent.STEP_FAILED, f"{result.kind}: {result.message}")
+        why = f"{result.kind}: {result.message}"
+        apply(draft, node.node_id, NodeEvent.STEP_FAILED, why)
+        breaker.failed(draft, node.resource, why)
     else:
         _again(draft, node, result)
 

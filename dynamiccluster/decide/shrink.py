@@ -95,6 +95,8 @@ def _black_holes(draft: Draft, need: Need) -> None:
     for node in list(draft.nodes.values()):
         if node.state is not NodeState.IDLE or node.first_job_at or not node.joined_at:
             continue
+        if node.tenancy not in draft.snapshot.clouds:
+            continue
         limit_s = draft.resource(node.resource).timers.first_job_s
         if limit_s <= 0:
             continue
@@ -148,8 +150,8 @@ def _idle(draft: Draft, need: Need) -> None:
         working[node.resource] = working.get(node.resource, 0) + 1
         if node.state is not NodeState.IDLE or node.idle_since_obs is None or node.action_id or node.todo:
             continue
-        if hosts.started_at <= node.acted_at:
-            continue
+        if hosts.started_at <= node.acted_at or node.tenancy not in draft.snapshot.clouds:
+            continue  # without its cloud it could be taken out, but not ended
         host = hosts.by_name.get(node.host_name)
         if host is None or host.hold is not None or hosts.busy(host):
             continue  # an operator's own mark is left alone

@@ -78,7 +78,7 @@ def test_bad_configuration_never_starts(started: list[dict[str, Any]], monkeypat
 
 def test_check_config_prints_all_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     problems = (Problem("x", 1, "a", "wrong"), Problem("x", 2, "b", "worse", "a number"))
-    monkeypatch.setattr(checking, "check", lambda _path: (problems, (Notice("x", 3, "c", "old name"),)))
+    monkeypatch.setattr(checking, "check", lambda _path, **_types: (problems, (Notice("x", 3, "c", "old name"),)))
     result = run("check-config", "x")
     assert result.exit_code == exits.BAD_CONFIG
     assert len(result.stderr.splitlines()) == 3
@@ -141,3 +141,17 @@ def test_background_process_has_its_own_session_and_the_pid_file(tmp_path: Path)
     assert written == pid != called
     assert session not in {pid, os.getsid(0)}
     assert (folder, output) == ("/", os.devnull)
+
+
+def test_check_config_names_types_without_an_adapter(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "cluster: {type: torque}\n"
+        "cloud: {a: {type: aws, quantity: {max: 1}, "
+        "config: {image_id: ami-1, instance_type: c5.large, region_name: r}}}\n",
+        encoding="utf-8",
+    )
+    result = run("check-config", str(file))
+    assert result.exit_code == exits.OK
+    assert "type torque is known but this release has no adapter for it yet" in result.output + result.stderr
+    assert "cloud.a.type" in result.output + result.stderr

@@ -257,3 +257,22 @@ def test_a_machine_of_ours_is_swept_where_nobody_uses_it() -> None:
     seen = memory(misses={f"orphan:{late.instance_id}": Miss(1, OBS - 40, VIEW_AT - 20)})
     decided = plan(picture(instances=[late], launches={"L": over}, memory=seen, clouds={"t": cloud_view([late])}))
     assert [action.instance_id for action in actions(decided, A.TERMINATE)] == [late.instance_id]
+
+
+def test_idle_nodes_of_a_tenancy_without_a_view_stay() -> None:
+    n = node(tenancy="silent", idle_since_obs=OBS - 5000)
+    assert not plan(picture([n], instances=[])).actions
+
+
+def test_a_step_that_can_never_succeed_counts_against_the_resource() -> None:
+    n = node("n1", S.CONFIGURING, todo=(A.HOST_ADD,), action_id="a1")
+    no = ActionResult("a1", A.HOST_ADD, Outcome.REFUSED, NOW, ErrorClass.BAD_CONFIG, "no such GPU", "n1")
+    decided = plan(picture([n], results=(no,)))
+    assert decided.memory.breakers["r"].failures == 1
+
+
+def test_a_mark_of_ours_in_other_words_is_taken_over() -> None:
+    n = node()
+    snapshot = picture([n], hosts=[host_of(n, held=f"{MARK}an-older-name")])
+    decided = plan(snapshot)
+    assert [(action.kind, action.mark) for action in decided.actions] == [(A.HOLD, f"{MARK}an-older-name")]

@@ -1,0 +1,6 @@
+"""The types of scheduler and cloud that this release has adapters for. The keys of the others are checked already."""
+
+from __future__ import annotations
+
+SCHEDULERS = ("slurm", "simulated")
+CLOUDS = ("local", "simulated")
