@@ -300,7 +300,9 @@ def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
         case NodeState.CONFIGURING | NodeState.JOINING if _is_up(node, hosts) or node.host_name in hosts.occupied:
             return  # it is about to join
         case NodeState.STARTING | NodeState.CONFIGURING | NodeState.JOINING:
-            why = f"not usable in time ({node.state} for {age_s(draft, node):.0f} observed seconds)"
+            host = hosts.by_name.get(node.host_name)
+            says = f"; the scheduler says {host.detail}" if host is not None and host.detail else ""
+            why = f"not usable in time ({node.state} for {age_s(draft, node):.0f} observed seconds{says})"
             apply(draft, node.node_id, NodeEvent.DEADLINE, why)
             breaker.failed(draft, node.resource, why)
         case NodeState.DOWN:

@@ -275,7 +275,9 @@ class _Never:
         self._smaller = [resource for resource in learned.smaller(draft) if resource.max_nodes > 0]
         # hosts are asked by kind: ten thousand of them are of a few dozen kinds
         self._hosts = {
-            (host.features, host.queues, host.gpu_type, host.total): host for host in draft.hosts.by_name.values()
+            (host.features, host.queues, host.gpu_type, host.total): host
+            for host in draft.hosts.by_name.values()
+            if host.state is not HostState.JOINING  # of such a host nobody knows whether it will ever be there
         }
 
     def runs(self, group: Group, lot: Lot) -> bool:

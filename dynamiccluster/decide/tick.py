@@ -173,6 +173,9 @@ def _unstick(draft: Draft, queue: Queue) -> None:
     clock = draft.obs(ENGINE)
     recent = {job_id: at for job_id, at in draft.memory.unstuck.items() if clock - at < UNSTICK_AGAIN_S}
     due = [job_id for job_id in queue.stuck if job_id not in recent]
+    if due:  # what nothing can ever hold is rightly given up
+        hopeless = {job_id for report in draft.demand.reports if report.never for job_id in report.job_ids}
+        due = [job_id for job_id in due if job_id not in hopeless]
     if due and _service_action_due(draft, ActionKind.UNSTICK):
         recent.update(dict.fromkeys(due, clock))
         draft.act(

@@ -276,3 +276,21 @@ def test_a_mark_of_ours_in_other_words_is_taken_over() -> None:
     snapshot = picture([n], hosts=[host_of(n, held=f"{MARK}an-older-name")])
     decided = plan(snapshot)
     assert [(action.kind, action.mark) for action in decided.actions] == [(A.HOLD, f"{MARK}an-older-name")]
+
+
+def test_jobs_that_nothing_can_ever_hold_are_not_released_again() -> None:
+    stuck = [job("1", shape(2), stuck=True), job("2", shape(999), stuck=True)]
+    (action,) = actions(plan(picture(jobs=stuck)), A.UNSTICK)
+    assert action.job_ids == ("1",)
+
+
+def test_the_schedulers_word_stands_in_the_reason_of_a_failed_join() -> None:
+    n = node("n1", S.JOINING, state_since_obs=OBS - 5000)
+    decided = plan(picture([n], hosts=[host_of(n, state=HostState.DOWN, detail="Low RealMemory")]))
+    assert "Low RealMemory" in decided.nodes["n1"].reason
+
+
+def test_a_host_that_never_came_up_gives_no_hope() -> None:
+    waiting = [job("1", shape(64))]
+    decided = plan(picture(jobs=waiting, hosts=[host("ghost", 64, state=HostState.JOINING)]))
+    assert decided.demand.reports[0].never
