@@ -22,7 +22,7 @@ from dynamiccluster.errors import StoreError, UnknownOutcomeError
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import Command, CommandKind, CommandReply
-from dynamiccluster.model.event import Event
+from dynamiccluster.model.event import Event, EventQuery
 from dynamiccluster.model.job import JobState, Shape
 from dynamiccluster.model.plan import Plan
 from dynamiccluster.model.policy import Policy
@@ -113,10 +113,10 @@ class TestStore(MemoryStore):
 
     def texts(self) -> list[str]:
         """The history, oldest first."""
-        return [event.text for _, event in reversed(self.events(limit=100_000).events)]
+        return [event.text for _, event in reversed(self.events(EventQuery(limit=100_000)).events)]
 
     def history(self) -> list[Event]:
-        return [event for _, event in reversed(self.events(limit=100_000).events)]
+        return [event for _, event in reversed(self.events(EventQuery(limit=100_000)).events)]
 
 
 class TestBridge(InlineBridge):

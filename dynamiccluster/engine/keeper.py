@@ -9,6 +9,7 @@ from dynamiccluster.engine.waiting import happens
 from dynamiccluster.errors import DynamicClusterError, StoreError, UnknownOutcomeError, VersionConflictError
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock
+from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.plan import Plan, Snapshot
 from dynamiccluster.model.retry import Pause
 from dynamiccluster.store.base import EventPage, Store, Stored
@@ -133,13 +134,11 @@ class Keeper:
         else:
             log.info("%d event(s) older than %.0f days dropped", dropped, HISTORY_S / 86400.0)
 
-    async def events(
-        self, limit: int, before: int, node_id: str, resource: str, job_id: str, kind: str, since_at: float
-    ) -> EventPage:
+    async def events(self, query: EventQuery) -> EventPage:
         events = self._store.events
         return await self._bridge.call(
             "history",
             "read the history",
             STORE_LIMIT_S,
-            lambda: events(limit, before, node_id, resource, job_id, kind, since_at),
+            lambda: events(query),
         )

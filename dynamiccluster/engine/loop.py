@@ -32,7 +32,7 @@ from dynamiccluster.kit.clock import Clock, SteadyClock
 from dynamiccluster.kit.collection import collection_put_off
 from dynamiccluster.model.action import Action
 from dynamiccluster.model.command import Command, CommandReply
-from dynamiccluster.model.event import Event, EventKind
+from dynamiccluster.model.event import NEWEST, Event, EventKind, EventQuery
 from dynamiccluster.model.memory import Memory
 from dynamiccluster.model.plan import JobAnswer, Plan, Snapshot
 from dynamiccluster.model.policy import Policy
@@ -387,17 +387,8 @@ class Engine:
             return None
         return answer(self._readmodel.snapshot, self._policy, self._clock.now(), self._readmodel.demand, job)
 
-    async def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage:
-        return await self._keeper.events(limit, before, node_id, resource, job_id, kind, since_at)
+    async def events(self, query: EventQuery = NEWEST) -> EventPage:
+        return await self._keeper.events(query)
 
     async def console_tail(self, node_id: str) -> str:
         node = self._readmodel.node(node_id)

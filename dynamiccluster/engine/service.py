@@ -6,6 +6,7 @@ from typing import Protocol
 
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.model.command import Command, CommandReply
+from dynamiccluster.model.event import NEWEST, EventQuery
 from dynamiccluster.model.plan import JobAnswer, Plan
 from dynamiccluster.store.base import EventPage
 
@@ -36,16 +37,7 @@ class Service(Protocol):
         """Why a job waits, or where it runs; ``None`` if the scheduler does not list it."""
         ...
 
-    async def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage: ...
+    async def events(self, query: EventQuery = NEWEST) -> EventPage: ...
 
     async def console_tail(self, node_id: str) -> str:
         """The last lines of a node's console, asked of its cloud now."""

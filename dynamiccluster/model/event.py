@@ -30,3 +30,30 @@ class Event:
     from_state: str = ""
     to_state: str = ""
     tick: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which part of the history is wanted, newest first. Everything that is given must hold."""
+
+    limit: int = 100
+    before: int = 0  # sequence number: only older ones; 0 = from the newest
+    node_id: str = ""  # node id or host name
+    resource: str = ""
+    job_id: str = ""
+    kind: str = ""
+    since_at: float = 0.0
+
+    def wants(self, serial: int, event: Event) -> bool:
+        """Whether the event is of that part, the limit apart."""
+        return (
+            (self.before <= 0 or serial < self.before)
+            and (not self.node_id or self.node_id in (event.node_id, event.host_name))
+            and (not self.resource or event.resource == self.resource)
+            and (not self.job_id or event.job_id == self.job_id)
+            and (not self.kind or event.kind == self.kind)
+            and event.at >= self.since_at
+        )
+
+
+NEWEST = EventQuery()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dynamiccluster.model.action import Action
-from dynamiccluster.model.event import Event
+from dynamiccluster.model.event import NEWEST, Event, EventQuery
 from dynamiccluster.model.launch import Launch
 from dynamiccluster.model.memory import Memory
 from dynamiccluster.model.plan import Plan
@@ -52,16 +52,7 @@ class Store(Protocol):
         """
         ...
 
-    def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage:
+    def events(self, query: EventQuery = NEWEST) -> EventPage:
         """History, newest first, filtered by everything given. ``node_id`` matches node id or host name."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynamiccluster.errors import VersionConflictError
 from dynamiccluster.model.action import Action
-from dynamiccluster.model.event import Event
+from dynamiccluster.model.event import NEWEST, Event, EventQuery
 from dynamiccluster.model.launch import Launch
 from dynamiccluster.model.memory import Memory
 from dynamiccluster.model.plan import Plan
@@ -57,27 +57,11 @@ class MemoryStore:
         self._version += 1
         return self._version
 
-    def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage:
-        limit = max(1, limit)
+    def events(self, query: EventQuery = NEWEST) -> EventPage:
+        limit = max(1, query.limit)
         found: list[tuple[int, Event]] = []
         for serial, event in reversed(self._events):
-            if (
-                (before <= 0 or serial < before)
-                and (not node_id or node_id in (event.node_id, event.host_name))
-                and (not resource or event.resource == resource)
-                and (not job_id or event.job_id == job_id)
-                and (not kind or event.kind == kind)
-                and event.at >= since_at
-            ):
+            if query.wants(serial, event):
                 if len(found) == limit:
                     return EventPage(tuple(found), next_before=found[-1][0])
                 found.append((serial, event))

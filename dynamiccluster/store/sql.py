@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dynamiccluster.errors import StoreError, VersionConflictError
-from dynamiccluster.model.event import Event, EventKind
+from dynamiccluster.model.event import NEWEST, Event, EventKind, EventQuery
 from dynamiccluster.model.memory import Memory
 from dynamiccluster.model.plan import Plan
 from dynamiccluster.store import records, schema
@@ -116,33 +116,25 @@ class SqlStore:
         self._written = (new_version, plan.memory)
         return new_version
 
-    def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage:
-        limit = max(1, limit)
+    def events(self, query: EventQuery = NEWEST) -> EventPage:
+        limit = max(1, query.limit)
         table = schema.events.c
-        query = select(schema.events).order_by(table.serial.desc()).limit(limit + 1)
-        if before > 0:
-            query = query.where(table.serial < before)
-        if node_id:
-            query = query.where(or_(table.node_id == records.clean(node_id), table.host_name == records.clean(node_id)))
-        if resource:
-            query = query.where(table.resource == records.clean(resource))
-        if job_id:
-            query = query.where(table.job_id == records.clean(job_id))
-        if kind:
-            query = query.where(table.kind == records.clean(kind))
-        if since_at > 0:
-            query = query.where(table.at >= since_at)
+        asked = select(schema.events).order_by(table.serial.desc()).limit(limit + 1)
+        if query.before > 0:
+            asked = asked.where(table.serial < query.before)
+        if query.node_id:
+            name = records.clean(query.node_id)
+            asked = asked.where(or_(table.node_id == name, table.host_name == name))
+        if query.resource:
+            asked = asked.where(table.resource == records.clean(query.resource))
+        if query.job_id:
+            asked = asked.where(table.job_id == records.clean(query.job_id))
+        if query.kind:
+            asked = asked.where(table.kind == records.clean(query.kind))
+        if query.since_at > 0:
+            asked = asked.where(table.at >= query.since_at)
         with self._explained(), self._engine.begin() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(asked).all()
         found = tuple((row.serial, _event(row)) for row in rows[:limit])
         return EventPage(found, next_before=found[-1][0] if len(rows) > limit else 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dynamiccluster.errors import StoreError
+from dynamiccluster.model.event import NEWEST, EventQuery
 from dynamiccluster.model.plan import Plan
 from dynamiccluster.store.base import EventPage, Store, Stored
 from dynamiccluster.testing.faults import FaultKind, Faults
@@ -24,17 +25,8 @@ class FlakyStore:
             raise StoreError("no space left on device")
         return self._inner.commit(expected_version, plan)
 
-    def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage:
-        return self._inner.events(limit, before, node_id, resource, job_id, kind, since_at)
+    def events(self, query: EventQuery = NEWEST) -> EventPage:
+        return self._inner.events(query)
 
     def prune(self, events_before_at: float) -> int:
         return self._inner.prune(events_before_at)

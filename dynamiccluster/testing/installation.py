@@ -18,6 +18,7 @@ from dynamiccluster.kit.pace import PacedClock
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import Command, CommandKind
+from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.job import JobState, Shape
 from dynamiccluster.model.plan import Plan
 from dynamiccluster.model.worker_node import NodeState
@@ -109,7 +110,7 @@ class Installation:
 
     def tail(self, lines: int = 60) -> list[str]:
         """The last events of this installation, oldest first."""
-        page = self._store.events(limit=lines)
+        page = self._store.events(EventQuery(limit=lines))
         return [
             f"{event.at - self._around.clock.now() + self._elapsed_s():9.0f} s {self.cluster_id} "
             f"{event.host_name or event.resource or event.kind}: {event.from_state}->{event.to_state} {event.text}"

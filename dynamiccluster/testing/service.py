@@ -12,7 +12,7 @@ from dataclasses import replace
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
-from dynamiccluster.model.event import Event, EventKind
+from dynamiccluster.model.event import NEWEST, Event, EventKind, EventQuery
 from dynamiccluster.model.host import HostState
 from dynamiccluster.model.job import JobState
 from dynamiccluster.model.memory import Memory, Override
@@ -96,28 +96,10 @@ class ServiceDouble:
         refusals = {name: f"{name} is at its maximum" for name in self.readmodel.policy.resources}
         return JobAnswer(job, "it waits for a node", job.wait.value, refusals=refusals, limit="max-nodes")
 
-    async def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage:
+    async def events(self, query: EventQuery = NEWEST) -> EventPage:
         self._fail()
-        found = [
-            (number, event)
-            for number, event in enumerate(self.history, start=1)
-            if (not before or number < before)
-            and (not node_id or node_id in {event.node_id, event.host_name})
-            and (not resource or event.resource == resource)
-            and (not job_id or event.job_id == job_id)
-            and (not kind or event.kind == kind)
-            and event.at >= since_at
-        ]
-        newest = found[::-1][:limit]
+        found = [(number, event) for number, event in enumerate(self.history, start=1) if query.wants(number, event)]
+        newest = found[::-1][: query.limit]
         return EventPage(tuple(newest), next_before=newest[-1][0] if len(found) > len(newest) else 0)
 
     async def console_tail(self, node_id: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.errors import DynamicClusterError, UnknownOutcomeError
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
+from dynamiccluster.model.event import NEWEST, EventQuery
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.plan import Plan
 from dynamiccluster.model.resource import Resource
@@ -116,17 +117,8 @@ class WitnessedStore:
         self._committed(plan)
         return version
 
-    def events(
-        self,
-        limit: int = 100,
-        before: int = 0,
-        node_id: str = "",
-        resource: str = "",
-        job_id: str = "",
-        kind: str = "",
-        since_at: float = 0.0,
-    ) -> EventPage:
-        return self._inner.events(limit, before, node_id, resource, job_id, kind, since_at)
+    def events(self, query: EventQuery = NEWEST) -> EventPage:
+        return self._inner.events(query)
 
     def prune(self, events_before_at: float) -> int:
         return self._inner.prune(events_before_at)

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from dynamiccluster.errors import StoreError, VersionConflictError
 from dynamiccluster.model.action import Action, ActionKind, NodeSpec
 from dynamiccluster.model.capacity import Capacity
-from dynamiccluster.model.event import Event, EventKind
+from dynamiccluster.model.event import Event, EventKind, EventQuery
 from dynamiccluster.model.launch import Launch, LaunchState
 from dynamiccluster.model.memory import (
     Backoff,
@@ -153,16 +153,16 @@ def test_events_come_newest_first_in_pages(store: Store) -> None:
         batch = tuple(event(f"{tick}.{part}", tick=tick) for part in range(5))
         store.commit(tick, Plan(MEMORY, events=batch))
     expected = [f"{tick}.{part}" for tick in range(5) for part in range(5)][::-1]
-    page = store.events(limit=10)
+    page = store.events(EventQuery(limit=10))
     assert [each.text for _, each in page.events] == expected[:10]
     store.commit(5, Plan(MEMORY, events=(event("in between"),)))  # does not disturb the paging
-    second = store.events(limit=10, before=page.next_before)
-    third = store.events(limit=10, before=second.next_before)
+    second = store.events(EventQuery(limit=10, before=page.next_before))
+    third = store.events(EventQuery(limit=10, before=second.next_before))
     assert [each.text for _, each in (*page.events, *second.events, *third.events)] == expected
     assert third.next_before == 0
     serials = [serial for serial, _ in (*page.events, *second.events, *third.events)]
     assert serials == sorted(set(serials), reverse=True)
-    assert store.events(limit=26).next_before == 0  # exactly all of them
+    assert store.events(EventQuery(limit=26)).next_before == 0  # exactly all of them
 
 
 def test_events_are_filtered_by_everything_given(store: Store) -> None:
@@ -185,9 +185,9 @@ def test_events_are_filtered_by_everything_given(store: Store) -> None:
     store.commit(0, Plan(MEMORY, events=(full, *others)))
 
     def texts(**filters: Any) -> list[str]:
-        return [each.text for _, each in store.events(**filters).events]
+        return [each.text for _, each in store.events(EventQuery(**filters)).events]
 
-    assert store.events(limit=1, before=2).events == ((1, full),)
+    assert store.events(EventQuery(limit=1, before=2)).events == ((1, full),)
     assert texts(node_id="n1") == ["two", "one"]
     assert texts(node_id="h2") == ["three"]
     assert texts(resource="r1") == ["three", "one"]
@@ -221,7 +221,7 @@ def test_hostile_text_does_not_stop_a_commit(store: Store) -> None:
     stored = store.load()
     assert stored.nodes["n1"].reason.startswith("job ")
     assert stored.open_actions[0].job_ids[0].endswith("'x'; --\x00\n")
-    assert len(store.events(job_id=bad).events) == 1
+    assert len(store.events(EventQuery(job_id=bad)).events) == 1
 
 
 IDS = st.sampled_from(["n1", "n2", "n3", "n4"])

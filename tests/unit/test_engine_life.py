@@ -15,6 +15,7 @@ from dynamiccluster.engine import loop
 from dynamiccluster.errors import NotFoundError, TransientError
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.command import Command, CommandKind, ReplyCode
+from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.plan import Plan, Snapshot
 from dynamiccluster.model.worker_node import NodeState
 
@@ -154,7 +155,7 @@ async def test_explain_and_console() -> None:
         assert where is not None
         assert where.nodes == (node.host_name,)
         assert rig.engine.explain("77") is None
-        page = await rig.engine.events(limit=5, node_id=node.host_name)
+        page = await rig.engine.events(EventQuery(limit=5, node_id=node.host_name))
         assert {event.node_id for _, event in page.events} == {node.node_id}
 
 

@@ -13,6 +13,7 @@ from dynamiccluster.api.pictures.jobs import job_list
 from dynamiccluster.api.pictures.nodes import node_list
 from dynamiccluster.api.pictures.resources import resource_doc
 from dynamiccluster.api.pictures.service import status_doc
+from dynamiccluster.model.event import EventQuery
 
 ROWS = 200  # nodes and jobs shown; the page says when there are more
 REFRESH_S = 10
@@ -27,7 +28,7 @@ def _template() -> Template:
 class Dashboard(ApiHandler):
     async def get(self) -> None:
         model, now = self.model, self.now
-        events = await self.within_limit(self.context.service.events(limit=20))
+        events = await self.within_limit(self.context.service.events(EventQuery(limit=20)))
         nothing: frozenset[str] = frozenset()
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         self.set_header(

@@ -6,6 +6,7 @@ from dynamiccluster.api.handlers.base import MAX_PAGE, ApiHandler
 from dynamiccluster.api.pictures import original
 from dynamiccluster.api.pictures.jobs import job_detail, job_list
 from dynamiccluster.api.problems import not_found
+from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.job import JobState
 
 _HISTORY = 20
@@ -39,5 +40,5 @@ class JobOne(ApiHandler):
         if job is None:
             raise not_found("job")
         answer = self.context.service.explain(job_id)
-        events = await self.within_limit(self.context.service.events(limit=_HISTORY, job_id=job_id))
+        events = await self.within_limit(self.context.service.events(EventQuery(limit=_HISTORY, job_id=job_id)))
         self.answer(job_detail(job, answer, events, self.now))

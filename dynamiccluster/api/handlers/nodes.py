@@ -10,6 +10,7 @@ from dynamiccluster.api.pictures import original
 from dynamiccluster.api.pictures.nodes import node_detail, node_list
 from dynamiccluster.api.problems import ApiError, bad_field, not_found
 from dynamiccluster.model.command import CommandKind
+from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.worker_node import ORIGINAL_NAME, WorkerNode
 
 ACTIONS = {"hold": CommandKind.HOLD, "unhold": CommandKind.UNHOLD, "vacate": CommandKind.VACATE}
@@ -66,7 +67,7 @@ class NodeOne(_NodeHandler):
     async def get(self, name: str) -> None:
         node = self.find(name)
         model = self.model
-        events = await self.within_limit(self.context.service.events(limit=_HISTORY, node_id=node.node_id))
+        events = await self.within_limit(self.context.service.events(EventQuery(limit=_HISTORY, node_id=node.node_id)))
         self.answer(node_detail(model, node, events, self.now))
 
     async def delete(self, name: str) -> None:

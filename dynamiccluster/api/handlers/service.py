@@ -12,7 +12,7 @@ from dynamiccluster.api.pictures.service import auto_mode, plan_doc, source_docs
 from dynamiccluster.api.problems import ApiError, bad_field
 from dynamiccluster.api.redact import redact
 from dynamiccluster.model.command import CommandKind
-from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.event import EventKind, EventQuery
 
 
 class ServerConfig(ApiHandler):
@@ -77,7 +77,7 @@ class Events(ApiHandler):
         kind = self.word("kind")
         if kind and kind not in set(EventKind):
             raise bad_field("kind", f"one of {', '.join(EventKind)}")
-        work = self.context.service.events(
+        query = EventQuery(
             limit=self.number("limit", 100, 1, 1000),
             before=self.number("before", 0, 0, 10**15 - 1),
             node_id=self.word("node"),
@@ -86,7 +86,7 @@ class Events(ApiHandler):
             kind=kind,
             since_at=self.instant("since"),
         )
-        page = await self.within_limit(work)
+        page = await self.within_limit(self.context.service.events(query))
         self.answer(schemas.EventList(events=history(page), next_before=page.next_before))
 
 
