@@ -38,7 +38,7 @@ MODES = {
     CommandKind.AUTO_ON: ("auto_mode", True, "automatic mode on"),
     CommandKind.AUTO_OFF: ("auto_mode", False, "automatic mode off: nothing is launched or removed by itself"),
     CommandKind.OBSERVE_ON: ("observe_only", True, "observe-only: nothing is changed"),
-    CommandKind.OBSERVE_OFF: ("observe_only", False, "observe-only ended: the engine acts"),
+    CommandKind.OBSERVE_OFF: ("observe_only", False, "observe-only ended"),
 }
 
 
@@ -46,9 +46,13 @@ def obey(draft: Draft, command: Command) -> None:
     """Carry one command into the draft, answer it, and write both to the history."""
     if draft.memory.observe_only and command.kind not in (*MODES, CommandKind.ADOPT):
         reply = _no(command, ReplyCode.CONFLICT, "observe-only: nothing is changed until it is ended (observe off)")
+    elif not draft.memory.looked and command.kind not in MODES:
+        reply = _no(command, ReplyCode.CONFLICT, "nothing is changed before the cluster and its clouds have been seen")
     elif command.kind in MODES:
         field, value, text = MODES[command.kind]
         draft.memory = replace(draft.memory, **{field: value})  # type: ignore[arg-type]  # names stand in MODES
+        if command.kind in (CommandKind.AUTO_ON, CommandKind.OBSERVE_OFF):
+            text += f": {_what_now(draft)}"
         reply = _yes(command, text)
     elif command.kind in NODE_EVENTS:
         reply = _node_command(draft, command)
@@ -65,6 +69,13 @@ def obey(draft: Draft, command: Command) -> None:
         resource=command.target if command.target in draft.policy.resources else "",
         actor=command.actor,
     )
+
+
+def _what_now(draft: Draft) -> str:
+    """What the engine does in the modes that are now set."""
+    if draft.memory.observe_only:
+        return "but the engine only observes (observe off)"
+    return "the engine acts" if draft.auto else "but automatic mode is off, so only commands are carried out (auto on)"
 
 
 def find_node(draft: Draft, name: str) -> WorkerNode | None:
@@ -126,6 +137,9 @@ def _launch(draft: Draft, command: Command) -> CommandReply:
     if command.count < 1:
         return _no(command, ReplyCode.NOT_ALLOWED, "the number of nodes must be at least 1")
     room, binding = open_ledger(draft).room(resource, command.count, by_hand=True)
+    flag = draft.flag(resource.name)
+    if room < command.count and flag is not ResourceFlag.NORMAL:
+        return _no(command, ReplyCode.NOT_ALLOWED, f"{resource.name} is {flag}: restore it first")
     if room < command.count:
         return _no(
             command,

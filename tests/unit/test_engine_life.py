@@ -299,7 +299,7 @@ async def test_stop_does_not_wait_for_a_store_that_hangs() -> None:
 async def test_nobody_waits_for_an_engine_that_has_ended_by_itself() -> None:
     rig = Rig()
     rig.run()
-    early = asyncio.ensure_future(rig.engine.command(Command("1", CommandKind.FREEZE, "ada", target="r")))
+    early = asyncio.ensure_future(rig.engine.command(Command("1", CommandKind.AUTO_ON, "ada")))
     await rig.until(lambda: rig.engine.readmodel.tick > 3)
     assert (await early).code is ReplyCode.OK  # asked before the store was read
     rig.store._version += 7  # somebody else writes

@@ -294,3 +294,26 @@ def test_a_host_that_never_came_up_gives_no_hope() -> None:
     waiting = [job("1", shape(64))]
     decided = plan(picture(jobs=waiting, hosts=[host("ghost", 64, state=HostState.JOINING)]))
     assert decided.demand.reports[0].never
+
+
+def test_nothing_is_launched_by_hand_before_the_cluster_was_seen() -> None:
+    by_hand = Command("c", CommandKind.LAUNCH, "ann", "r")
+    unseen = picture(scheduler=None, memory=memory(looked=False), commands=(by_hand,))
+    decided = plan(unseen)
+    assert not decided.actions
+    assert "have been seen" in decided.replies[0].message
+
+
+@pytest.mark.parametrize(
+    ("auto", "says"), [(True, "the engine acts"), (False, "automatic mode is off")], ids=["auto", "manual"]
+)
+def test_observe_off_says_what_happens_now(auto: bool, says: str) -> None:
+    off = Command("c", CommandKind.OBSERVE_OFF, "ann")
+    decided = plan(picture(memory=memory(observe_only=True, auto_mode=auto), commands=(off,)))
+    assert says in decided.replies[0].message
+
+
+def test_a_launch_on_a_drained_resource_says_so() -> None:
+    by_hand = Command("c", CommandKind.LAUNCH, "ann", "r")
+    decided = plan(picture(memory=memory(overrides=DRAINING), commands=(by_hand,)))
+    assert "restore it first" in decided.replies[0].message
