@@ -291,6 +291,8 @@ def _joined(draft: Draft, node: WorkerNode, host: Host) -> None:
 
 
 def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
+    if node.state in WORKING:
+        return  # most nodes, and without a deadline
     limit_s = deadline_s(draft, node, hosts)
     if limit_s is None:
         return
