@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from dynamiccluster.config.problems import ConfigProblems, Path, Problem, dotted
+from dynamiccluster.config.syntax import syntax
 
 MAX_BYTES = 1 << 20
 """A thousand resources take about 500 KiB; more than this is the wrong file."""
@@ -170,7 +171,7 @@ def _compose(file: str, text: str) -> yaml.MappingNode:
         raise ConfigProblems([problem]) from None
     except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
         mark = error.problem_mark or error.context_mark
-        raise ConfigProblems([Problem(file, mark.line + 1 if mark else 0, "", _syntax(error))]) from None
+        raise ConfigProblems([Problem(file, mark.line + 1 if mark else 0, "", *syntax(error))]) from None
     except RecursionError:
         _fail(file, 0, "is nested too deeply", f"at most {MAX_DEPTH} levels")
     except (yaml.YAMLError, ValueError):
@@ -191,18 +192,6 @@ def _fail(file: str, line: int, problem: str, expected: str) -> NoReturn:
 
 def _is_null(node: yaml.Node | None) -> bool:
     return node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "null")
-
-
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    """The parser's complaint, without the piece of text it may quote."""
-    said = error.problem or "cannot be understood"
-    if "undefined alias" in said:
-        return "not valid YAML: `*` at the start of a value names an anchor that is not there; put the value in quotes"
-    if "tag" in said:
-        return "not valid YAML: `!` at the start of a value names a tag; put the value in quotes"
-    if "duplicate anchor" in said:
-        return "not valid YAML: an anchor (`&`) is given twice"
-    return "not valid YAML: " + said.split(", but", 1)[0].split(" '", 1)[0].split(' "', 1)[0]
 
 
 class _Reader:

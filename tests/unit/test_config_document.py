@@ -55,6 +55,33 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
     assert only(tmp_path, "\ta: 1\n")[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "words", "expected"),
+    [
+        ("cluster:\n\ttype: slurm\n", 2, "a tab", "spaces"),
+        ("a: [hunter2\n", 2, "the end of the file in the list that begins in line 1", "`,` or `]`"),
+        ("a: {hunter2: 1\nb: 2\n", 2, "`:` in the mapping that begins in line 1", "`,` or `}`"),
+        ("a: 'hunter2\n", 2, "in the quoted text that begins in line 1", "a closing quote"),
+        ("cluster:\n  type slurm\n  config: {}\n", 3, "a colon may be missing on the line before", ""),
+        ("password: @hunter2\n", 1, "`@` at the start of a value", "in quotes"),
+        ("password: `hunter2\n", 1, "a backquote at the start of a value", "in quotes"),
+        ("password: 'x' hunter2\n", 1, "one more value", "one value for each key"),
+        ("password: |hunter2\n", 1, "another character", "indentation indicators"),
+        ('password: "\\qhunter2"\n', 1, "unknown escape character", ""),
+        ("a: &hunter2 1\nb: &hunter2 2\n", 2, "an anchor (`&`) is given twice", ""),
+    ],
+)
+def test_syntax_errors_say_what_was_found_and_expected(
+    tmp_path: Path, text: str, line: int, words: str, expected: str
+) -> None:
+    (problem,) = problems(tmp_path, text)
+    assert problem.line == line
+    assert problem.problem.startswith("not valid YAML: ")
+    assert words in problem.problem
+    assert expected in problem.expected
+    assert "hunter2" not in str(problem)
+
+
 def test_values_that_yaml_misreads_are_told_to_be_quoted(tmp_path: Path) -> None:
     assert "quotes" in only(tmp_path, "a: *hunter2\n")[1]
     assert "tag" in only(tmp_path, "a: !hunter2\n")[1]
