@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 EXACT_JOBS = 2_000
 """Up to so many waiting records the priority order is kept job by job where a limit binds."""
 
-FIRST_BAND = 512
+FIRST_BAND = 2_048
 """Beyond that, the queue is cut into bands of priority, served one after the other: fine where nodes are handed out,
 coarser towards the end, where hardly anything is left to hand out (every fourth band is twice as long)."""
 
