@@ -126,7 +126,7 @@ def test_whole_groups_and_exact_runs() -> None:
 
 def test_a_long_queue_is_cut_into_bands_that_lose_nothing() -> None:
     kinds = [shape(1, walltime_s=i) for i in range(7)]
-    count = demand.EXACT_JOBS + 5000
+    count = demand.EXACT_JOBS + 12000
     queue = sorted_out(*(job(f"{i}", kinds[i % 7], priority=-float(i)) for i in range(count)))
     segments = by_priority(queue)
     assert sum(s.tasks for s in segments) == count
