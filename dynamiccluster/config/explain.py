@@ -10,7 +10,7 @@ from dynamiccluster.config import legacy
 from dynamiccluster.config.document import Document
 from dynamiccluster.config.problems import Path, Problem
 from dynamiccluster.config.schema import Settings
-from dynamiccluster.config.walk import TYPE, Shape, descend, keys, places
+from dynamiccluster.config.walk import TYPE, Shape, descend, keys, places, types_with
 
 
 def written_path(location: Path) -> Path:
@@ -66,6 +66,10 @@ def _unknown(document: Document, location: Path, path: Path) -> Problem:
     key = str(location[-1])
     known = set(keys(section.model)) if section.model else set()
     hint = nearest(key, [*sorted(known), *sorted(legacy.second_names(path[:-1]))])
+    types = types_with(Settings, location)
+    if types:
+        text = f"is not a key of this type; it belongs to type {' or '.join(types)}"
+        return document.problem(path, text, "", hint)
     elsewhere = places(Settings, key)
     if elsewhere and hint.lower() != key.lower():
         hint = " or ".join(elsewhere[:3])

@@ -108,6 +108,18 @@ def places(root: type[Section], key: str) -> list[str]:
     return list(found)
 
 
+def types_with(root: type[Section], location: Path) -> list[str]:
+    """The other types whose section at this location has the key that ends it, where some ``type:`` was chosen."""
+    found = []
+    for at, part in enumerate(location):
+        if str(part).startswith(TYPE):
+            for tag in descend(root, location[:at])[0].variants:
+                section = descend(root, (*location[:at], tag, *location[at + 1 : -1]))[0].model
+                if tag != part and section is not None and location[-1] in keys(section):
+                    found.append(tag.removeprefix(TYPE))
+    return found
+
+
 def _phrase(metadata: Sequence[Any]) -> str:
     phrase = next((item.phrase for item in reversed(metadata) if isinstance(item, Says)), "")
     for item in metadata:

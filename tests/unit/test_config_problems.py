@@ -55,6 +55,28 @@ def test_nearest_known_key(tmp_path: Path, text: str, key: str, nearest: str) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "key", "types"),
+    [
+        (
+            small(cluster="slurm_conf: /etc/slurm.conf").replace("type: simulated\ncloud", "type: torque\ncloud", 1),
+            "cluster.config.slurm_conf",
+            "slurm",
+        ),
+        ("cloud:\n" + OPENSTACK.format(name="o", more=", network: 10.0.0.0/8"), "cloud.o.config.network", "local"),
+        (
+            "cloud:\n" + LOCAL.format(name="l", more=", region_name: r"),
+            "cloud.l.config.region_name",
+            "openstack or aws",
+        ),
+    ],
+)
+def test_a_key_of_another_type_is_told_to_be_one(tmp_path: Path, text: str, key: str, types: str) -> None:
+    (problem,) = [problem for problem in problems(tmp_path, text) if problem.key == key]
+    assert problem.problem == f"is not a key of this type; it belongs to type {types}"
+    assert problem.nearest != key
+
+
+@pytest.mark.parametrize(
     ("text", "key", "expected"),
     [
         (small(general="max_idle_time: soon"), "max_idle_time", "seconds, 0 or more"),
