@@ -38,8 +38,13 @@ class ApiError(Exception):
         self.field = field
 
 
-def not_found(what: str) -> ApiError:
-    return ApiError(HTTPStatus.NOT_FOUND, "not-found", f"{what} not found")
+def not_found(what: str, name: str, hint: str = "") -> ApiError:
+    """404 that names the thing; ``hint`` says where else to look. Names are hostile, so long ones are cut."""
+    return ApiError(HTTPStatus.NOT_FOUND, "not-found", f"{what} {name[:100]} not found{hint and ': '}{hint}")
+
+
+def not_ready(why: str) -> ApiError:
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", why)
 
 
 def bad_field(field: str, expected: str) -> ApiError:

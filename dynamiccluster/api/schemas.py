@@ -204,6 +204,7 @@ class BackoffDoc(Document):
     count: int
     error_class: str
     error: Text
+    word: str = Field(description="what the pause is for: sold out, over quota, slowed down, failed")
 
 
 class ReservationDoc(Document):

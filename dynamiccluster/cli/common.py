@@ -41,6 +41,8 @@ def exit_code(error: ClientError) -> int:
             return exits.NOT_FOUND
         case ForbiddenError():
             return exits.FORBIDDEN
+        case AnswerError(code="not-ready"):
+            return exits.UNREACHABLE
         case ServiceFailedError():
             return exits.FAILED
         case AnswerError(code="bad-config"):

@@ -60,14 +60,16 @@ def _header(status: Document, width: int, trouble: str) -> list[Text]:
     lines = [_line(top, width, "bold yellow" if status["mode"]["observe_only"] else "bold")]
     if trouble:
         lines.append(_line(f"NOT UP TO DATE: {trouble}", width, "bold red"))
-    lines.append(_line(status["sentence"] or "no decision yet", width))
+    if status["not_ready"]:  # an empty picture must not read as an empty queue
+        lines.extend(_line(f"NOT READY: {reason}", width, "bold red") for reason in status["not_ready"])
+    else:
+        lines.append(_line(status["sentence"] or "no decision yet", width))
     ages = [
         f"{source['source']} {duration(source['age_s'])}" + ("" if source["ok"] else f" ({source['error']})")
         for source in status["sources"]
     ]
     fine = all(source["ok"] for source in status["sources"])
     lines.append(_line("seen: " + ("  ".join(ages) or "nothing yet"), width, "" if fine else "red"))
-    lines.extend(_line(f"not ready: {reason}", width, "red") for reason in status["not_ready"])
     return lines
 
 

@@ -167,9 +167,9 @@ def remarks(resource: Document, *, short: bool = False) -> str:
     told = []
     breaker = resource["breaker"]
     if breaker["state"] == "open":
-        told.append(f"closed until {clock(breaker['retry_at'])[start:]}: {breaker['error']}")
+        told.append(f"failed, tried again at {clock(breaker['retry_at'])[start:]}: {breaker['error']}")
     told.extend(
-        f"{pause_['error_class']} until {clock(pause_['until_at'])[start:]} ({pause_['scope']}): {pause_['error']}"
+        f"{pause_['word']}, asked again at {clock(pause_['until_at'])[start:]} ({pause_['scope']}): {pause_['error']}"
         for pause_ in resource["backoffs"]
     )
     return "; ".join(told)

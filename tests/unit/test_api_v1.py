@@ -11,6 +11,7 @@ from live_api import NOW, Live, live
 from dynamiccluster.api.pictures.resources import cost_doc, month_ends_at
 from dynamiccluster.api.redact import redact
 from dynamiccluster.errors import NotFoundError, ThrottledError
+from dynamiccluster.model.event import Event, EventKind
 from dynamiccluster.model.memory import Spend
 from dynamiccluster.testing.service_example import example_readmodel
 
@@ -247,3 +248,24 @@ def test_redaction_masks_values_but_not_places() -> None:
         "list": [{"api_key": "***"}],
         "credentials": "***",
     }
+
+
+def test_a_scheduler_never_seen_is_not_an_empty_queue(api: Live) -> None:
+    model = api.service.readmodel
+    api.service.readmodel = replace(model, snapshot=replace(model.snapshot, scheduler=None), sources={})
+    for path in ("/api/v1/jobs/1", "/job/1"):
+        answer = api.ask("GET", path)
+        assert (answer.status, answer.json["error"]["code"]) == (503, "not-ready")
+    assert api.ask("GET", "/api/v1/plan").json["sentence"] == "the scheduler has not been seen yet"
+    assert b"NOT READY" in api.ask("GET", "/dashboard").raw
+
+
+def test_what_is_not_found_is_named(api: Live) -> None:
+    def told(path: str) -> str:
+        return api.ask("GET", path).json["error"]["message"]
+
+    assert told("/api/v1/jobs/999") == "job 999 not found"
+    assert told("/api/v1/resources/nosuch") == "resource nosuch not found"
+    assert told("/api/v1/nodes/nosuch") == "worker node nosuch not found"
+    api.service.history.append(Event(NOW, EventKind.NODE, "has left", node_id="n0", host_name="dc-old"))
+    assert told("/api/v1/nodes/dc-old") == "worker node dc-old not found: it has left, see `events --node dc-old`"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_api import live
+from live_api import NOW, live
 from rich.console import Console
 
+from dynamiccluster.api.pictures.resources import resource_doc
 from dynamiccluster.cli.frame import frame
+from dynamiccluster.cli.show import remarks
 from dynamiccluster.cli.status import _live, look
 from dynamiccluster.cli.text import clean, clean_lines, clock, duration
 from dynamiccluster.client.rest import Client, Document
+from dynamiccluster.model.memory import Backoff
 from dynamiccluster.model.worker_node import NodeState, WorkerNode
-from dynamiccluster.testing.service_example import HOSTILE
+from dynamiccluster.testing.service_example import HOSTILE, example_readmodel
 
 
 def drawn(picture: Document, width: int = 80, height: int = 24, **more: str) -> list[str]:
@@ -105,8 +109,20 @@ def test_empty_cluster_has_a_frame(tmp_path: Path) -> None:
         )
         api.service.history = []
         text = "\n".join(drawn(look(Client(api.settings.socket_path))))
-    assert "no decision yet" in text
-    assert "not ready: the scheduler has not been seen yet" in text
+    assert text.splitlines()[1] == "NOT READY: the scheduler has not been seen yet"
+
+
+@pytest.mark.parametrize(
+    ("error_class", "word"),
+    [("capacity", "sold out"), ("quota", "over quota"), ("throttled", "slowed down"), ("auth", "failed")],
+)
+def test_remarks_say_first_what_is_wrong(error_class: str, word: str) -> None:
+    model = example_readmodel(NOW)
+    memory = replace(model.snapshot.memory, backoffs={"resource:fast": Backoff(0.0, NOW, 1, error_class, "told so")})
+    model = replace(model, snapshot=replace(model.snapshot, memory=memory))
+    found = resource_doc(model, model.policy.resources["fast"]).model_dump()
+    text = remarks(found, short=True)
+    assert re.fullmatch(rf"{word}, asked again at \d\d:\d\d:\d\d \(resource:fast\): told so", text)
 
 
 def test_clean_shows_what_it_hides() -> None:

@@ -18,11 +18,14 @@ _HISTORY = 50
 
 
 class _NodeHandler(ApiHandler):
-    def find(self, name: str) -> WorkerNode:
-        """The node with this id or host name; else 404."""
+    async def find(self, name: str) -> WorkerNode:
+        """The node with this id or host name; else 404, which says where to read of one that has left."""
         node = self.model.node(name)
         if node is None:
-            raise not_found("worker node")
+            past = await self.within_limit(self.context.service.events(EventQuery(limit=1, node_id=name)))
+            raise not_found(
+                "worker node", name, f"it has left, see `events --node {name[:100]}`" if past.events else ""
+            )
         return node
 
 
@@ -38,18 +41,18 @@ class WorkerNodes(ApiHandler):
 
 
 class WorkerNodeOne(_NodeHandler):
-    def get(self, name: str) -> None:
-        node = self.find(name)
+    async def get(self, name: str) -> None:
+        node = await self.find(name)
         self.plain(original.worker_node(self.model, node, self.now, original.instances(self.model)))
 
     async def delete(self, name: str) -> None:
-        await self.carry_out(CommandKind.DELETE, self.find(name).node_id)
+        await self.carry_out(CommandKind.DELETE, (await self.find(name)).node_id)
         self.plain({"success": True})
 
 
 class WorkerNodeAction(_NodeHandler):
     async def put(self, name: str, action: str) -> None:
-        node = self.find(name)
+        node = await self.find(name)
         if action not in ACTIONS:
             raise ApiError(HTTPStatus.NOT_FOUND, "not-found", f"a node can be told: {', '.join(ACTIONS)}")
         await self.carry_out(ACTIONS[action], node.node_id)
@@ -65,26 +68,26 @@ class Nodes(ApiHandler):
 
 class NodeOne(_NodeHandler):
     async def get(self, name: str) -> None:
-        node = self.find(name)
+        node = await self.find(name)
         model = self.model
         events = await self.within_limit(self.context.service.events(EventQuery(limit=_HISTORY, node_id=node.node_id)))
         self.answer(node_detail(model, node, events, self.now))
 
     async def delete(self, name: str) -> None:
-        node = self.find(name)
+        node = await self.find(name)
         self.changed(await self.carry_out(CommandKind.DELETE, node.node_id, force=self.flag("force")))
 
 
 class NodeAction(_NodeHandler):
     async def post(self, name: str, action: str) -> None:
-        self.changed(await self.carry_out(ACTIONS[action], self.find(name).node_id))
+        self.changed(await self.carry_out(ACTIONS[action], (await self.find(name)).node_id))
 
 
 class NodeConsole(_NodeHandler):
     """The console's last lines, asked of the cloud now: for those who may change things, as logs can tell secrets."""
 
     async def post(self, name: str) -> None:
-        node = self.find(name)
+        node = await self.find(name)
         text = await self.within_limit(self.context.service.console_tail(node.node_id))
         self.answer(schemas.ConsoleDoc(node_id=node.node_id, text=text))
 

@@ -21,7 +21,7 @@ class _ResourceHandler(ApiHandler):
     def find(self, name: str) -> Resource:
         resource = self.model.policy.resources.get(name)
         if resource is None:
-            raise not_found("resource")
+            raise not_found("resource", name)
         return resource
 
 

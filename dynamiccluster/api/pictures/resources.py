@@ -10,6 +10,7 @@ from dynamiccluster.api import schemas
 from dynamiccluster.api.pictures.common import capacity_doc
 from dynamiccluster.api.schemas import instant
 from dynamiccluster.engine.readmodel import ReadModel
+from dynamiccluster.errors import ErrorClass
 from dynamiccluster.kit.clock import month
 from dynamiccluster.model.memory import Backoff, Breaker
 from dynamiccluster.model.resource import Resource, ResourceFlag
@@ -17,6 +18,13 @@ from dynamiccluster.model.worker_node import COUNTED, WorkerNode
 
 FLAG_NUMBER = {ResourceFlag.NORMAL: 0, ResourceFlag.FROZEN: 1, ResourceFlag.DRAINING: 2, ResourceFlag.DRAINED: 3}
 """The original's numbers."""
+
+_PAUSE_WORDS = {
+    ErrorClass.CAPACITY.value: "sold out",
+    ErrorClass.QUOTA.value: "over quota",
+    ErrorClass.THROTTLED.value: "slowed down",
+}
+"""Why a resource pauses, in people's words; all other classes are failures."""
 
 
 def nodes_of(model: ReadModel, name: str) -> list[WorkerNode]:
@@ -94,6 +102,7 @@ def _backoff_doc(scope: str, backoff: Backoff) -> schemas.BackoffDoc:
         count=backoff.count,
         error_class=backoff.error_class,
         error=backoff.error,
+        word=_PAUSE_WORDS.get(backoff.error_class, "failed"),
     )
 
 

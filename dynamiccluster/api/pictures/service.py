@@ -30,8 +30,8 @@ def not_ready(model: ReadModel) -> list[str]:
     One cloud seen is enough: a tenancy that is down must not make a service unready that runs the others.
     """
     reasons = []
-    if model.snapshot.scheduler is None:
-        reasons.append(_unseen(model, "scheduler", "the scheduler"))
+    if unseen := unseen_scheduler(model):
+        reasons.append(unseen)
     tenancies = sorted({resource.tenancy for resource in model.policy.resources.values()})
     if tenancies and not any(name in model.snapshot.clouds for name in tenancies):
         reasons.extend(_unseen(model, f"cloud:{name}", f"the cloud of tenancy {name}") for name in tenancies)
@@ -40,6 +40,11 @@ def not_ready(model: ReadModel) -> list[str]:
     if model.decision_error:
         reasons.append(f"decisions fail: {model.decision_error}")
     return reasons
+
+
+def unseen_scheduler(model: ReadModel) -> str:
+    """Why nothing can be said about jobs: the scheduler was never seen; "" = it was."""
+    return "" if model.snapshot.scheduler is not None else _unseen(model, "scheduler", "the scheduler")
 
 
 def _unseen(model: ReadModel, source: str, what: str) -> str:
@@ -146,7 +151,7 @@ def plan_doc(model: ReadModel, plan: Plan) -> schemas.PlanDoc:
     before = model.snapshot.nodes
     demand = demand_doc(plan.demand)
     return schemas.PlanDoc(
-        sentence=plan.sentence,
+        sentence=unseen_scheduler(model) or plan.sentence,
         actions=[action_doc(action) for action in plan.actions],
         transitions=[
             schemas.TransitionDoc(
