@@ -30,6 +30,7 @@ ORIGINAL: tuple[tuple[str, type[ApiHandler]], ...] = (
 )
 
 OURS: tuple[tuple[str, type[ApiHandler]], ...] = (
+    ("/", dashboard.Home),
     ("/healthz", health.Health),
     ("/readyz", health.Ready),
     ("/api/v1/status", service.Status),

@@ -33,9 +33,15 @@ def _each(names: tuple[str, ...], do: Callable[[str], Document], as_json: bool) 
         emit({"results": results})
     else:
         for result in results:
-            click.echo(f"{clean(result['target'])}: {clean(result['message'])}", err=not result["ok"])
+            click.echo(_told(result["target"], result["message"]), err=not result["ok"])
     if first:
         click.get_current_context().exit(first)
+
+
+def _told(target: str, message: str) -> str:
+    """The message, after its target's name unless it says that itself."""
+    named = target in message.replace(":", " ").replace(",", " ").split()
+    return clean(message) if named else f"{clean(target)}: {clean(message)}"
 
 
 def _one(answer: Document, as_json: bool) -> None:
@@ -91,14 +97,19 @@ def launch(resource: str, count: int, wait_s: int | None, client: Client, as_jso
     answer = client.post("api", "v1", "resources", resource, "launch", body={"count": count})
     _one(answer, as_json)
     if wait_s is not None:
-        wait_until_usable(client, answer["node_ids"], wait_s, pause)
+        names = wait_until_usable(client, answer["node_ids"], wait_s, pause)
+        if not as_json:
+            say(f"usable: {' '.join(names)}")
 
 
-def wait_until_usable(client: Client, node_ids: list[str], wait_s: float, wait: Callable[[float], None]) -> None:
-    """Return when all are idle or busy. ``Failure`` when one fails or the time runs out; they are left alone."""
+def wait_until_usable(client: Client, node_ids: list[str], wait_s: float, wait: Callable[[float], None]) -> list[str]:
+    """The nodes' host names, when all are idle or busy.
+
+    ``Failure`` when one fails or the time runs out; they are left alone.
+    """
     left = wait_s
     while True:
-        missing = []
+        missing, names = [], []
         for node_id in node_ids:
             try:
                 node = client.get("api", "v1", "nodes", node_id)
@@ -107,10 +118,11 @@ def wait_until_usable(client: Client, node_ids: list[str], wait_s: float, wait: 
             if node["original_state"] not in {"Starting", "Idle", "Busy"}:
                 text = f"{node['host_name']} is {node['state']}: {node['reason']}"
                 raise exits.Failure(clean(text), exits.REFUSED)
+            names.append(node["host_name"] or node_id)
             if node["original_state"] == "Starting":
                 missing.append(node_id)
         if not missing:
-            return
+            return names
         if left <= 0:
             raise exits.Failure(f"not usable after {wait_s:g} s: {' '.join(missing)}", exits.REFUSED)
         wait(LOOK_AGAIN_S)

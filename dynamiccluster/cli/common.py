@@ -45,6 +45,8 @@ def exit_code(error: ClientError) -> int:
             return exits.UNREACHABLE
         case ServiceFailedError():
             return exits.FAILED
+        case AnswerError(code="bad-value"):
+            return exits.USAGE
         case AnswerError(code="bad-config"):
             return exits.BAD_CONFIG
         case _:

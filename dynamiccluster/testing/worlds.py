@@ -99,4 +99,4 @@ def _closing_line(reports: list[WorldReport]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/worlds")

@@ -53,15 +53,17 @@ class Scene(Protocol):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/demo", description="Dynamic Cluster at work, until Ctrl-C.")
-    parser.add_argument("--speed", type=float, default=0.0, help="how fast time runs in the simulation [1]")
+    parser.add_argument("--speed", type=float, default=1.0, help="how fast time runs in the simulation [1]")
     parser.add_argument("--slurm", action="store_true", help="on a real Slurm (root, Debian)")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after so many seconds")
     parser.add_argument("--port", type=int, default=8001, help="of the REST API on loopback [8001]")
     options = parser.parse_args()
+    if not options.speed > 0.0:
+        parser.error("--speed must be above 0")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT is ignored in what a script starts with &
         signal.signal(number, signal.default_int_handler)
     scene: Scene = importlib.import_module("slurm" if options.slurm else "embedded").Scene()
-    speed = options.speed or 1.0
+    speed: float = options.speed
     if speed > scene.fastest:
         parser.error(f"on {scene.title} time cannot run {speed:g} times as fast")
     require_port(options.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -28,4 +29,6 @@ def text(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main("--check" in sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="scripts/docs", description="Writes the generated pages of docs/ anew.")
+    parser.add_argument("--check", action="store_true", help="only say which are out of date")
+    sys.exit(main(parser.parse_args().check))

@@ -24,7 +24,7 @@ class Verdict:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these mutants (part of the name is enough)")
     parser.add_argument("--worlds", type=int, default=40, help="seeds to try at most per mutant")
     parser.add_argument("--jobs", type=int, default=2)

@@ -177,7 +177,7 @@ def test_status_adds_up(api: Live) -> None:
 def test_nudge_and_reload(api: Live) -> None:
     assert api.change("POST", "/api/v1/nudge").status == 200
     assert api.change("POST", "/api/v1/nudge", {"source": "cloud:lab"}).status == 200
-    assert api.change("POST", "/api/v1/nudge", {"source": "cloud:other"}).status == 400
+    assert api.change("POST", "/api/v1/nudge", {"source": "cloud:other"}).status == 404
     assert api.service.nudges == ["scheduler", "cloud:lab"]
     assert api.change("POST", "/api/v1/reload").status == 200
     api.service.reload_problems = ["line 3: cloud: expected a mapping"]
@@ -269,3 +269,26 @@ def test_what_is_not_found_is_named(api: Live) -> None:
     assert told("/api/v1/nodes/nosuch") == "worker node nosuch not found"
     api.service.history.append(Event(NOW, EventKind.NODE, "has left", node_id="n0", host_name="dc-old"))
     assert told("/api/v1/nodes/dc-old") == "worker node dc-old not found: it has left, see `events --node dc-old`"
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "word"),
+    [
+        ("nodes?state=idle,foo", "state", "quarantined"),
+        ("nodes?resource=nosuch", "resource", "fast"),
+        ("jobs?state=foo", "state", "pending"),
+        ("events?kind=foo", "kind", "warning"),
+        ("nodes?sate=idle", "sate", "state"),
+        ("status?state=idle", "state", "no parameters"),
+    ],
+)
+def test_typos_are_refused_with_the_valid_words(api: Live, query: str, field: str, word: str) -> None:
+    answer = api.ask("GET", f"/api/v1/{query}")
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["field"]) == (400, "bad-value", field)
+    assert word in error["message"]
+
+
+def test_the_root_leads_to_the_dashboard(api: Live) -> None:
+    answer = api.ask("GET", "/")
+    assert (answer.status, answer.headers["location"]) == (302, "/dashboard")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -190,7 +191,7 @@ def test_launch_waits_until_nodes_are_usable(api: Live) -> None:
         nodes = api.service.readmodel.snapshot.nodes
         api.service.put(type(nodes["n4"])("n4", "fast", "lab", "l1", nodes["n1"].state))
 
-    change.wait_until_usable(client, ["n4"], 10, join)
+    assert change.wait_until_usable(client, ["n4"], 10, join) == ["n4"]
     with pytest.raises(exits.Failure, match="dc-fast-00000005 is down"):
         change.wait_until_usable(client, ["n5"], 10, join)
     with pytest.raises(exits.Failure, match="gone"):
@@ -202,6 +203,27 @@ def test_launch_wait_runs_out(api: Live) -> None:
     with pytest.raises(exits.Failure, match="not usable after 5 s"):
         change.wait_until_usable(Client(api.settings.socket_path), ["n4"], 5, waited.append)
     assert sum(waited) >= 5
+
+
+@pytest.mark.parametrize(
+    "words", ["nodes --state foo", "nodes --resource nosuch", "jobs --state foo", "events --kind foo"]
+)
+def test_words_that_the_service_does_not_know_are_wrong_usage(api: Live, words: str) -> None:
+    result = run(*words.split())
+    assert (result.exit_code, "expected" in result.stderr) == (exits.USAGE, True)
+
+
+def test_names_are_not_said_twice(api: Live) -> None:
+    result = run("freeze", "nosuch")
+    assert result.stderr == "resource nosuch not found\n"
+    assert run("nudge", "nosuch").exit_code == exits.NOT_FOUND
+
+
+def test_explain_of_an_unseen_scheduler_is_not_ready(api: Live) -> None:
+    model = api.service.readmodel
+    api.service.readmodel = replace(model, snapshot=replace(model.snapshot, scheduler=None))
+    result = run("explain", "1")
+    assert (result.exit_code, "has not been seen" in result.stderr) == (exits.UNREACHABLE, True)
 
 
 @pytest.mark.parametrize("verb", list(VERBS))

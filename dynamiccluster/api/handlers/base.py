@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from tornado.http1connection import HTTP1Connection
@@ -57,6 +57,8 @@ class ApiHandler(RequestHandler):
 
     context: Context
     caller: auth.Caller
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """Query parameters that our own paths take; others are refused, so that a slip of the pen filters nothing."""
 
     def initialize(self, context: Context) -> None:
         self.context = context
@@ -67,11 +69,19 @@ class ApiHandler(RequestHandler):
         self.caller = self._identify()
         if self.request.method not in READING and not self.caller.may_change:
             raise ApiError(HTTPStatus.FORBIDDEN, "read-only", HOW_TO_CHANGE)
+        if self.request.path.startswith("/api/v1/"):
+            self._refuse_unknown_parameters()
         if self.request.body:
             kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
                 text = "a body must be JSON with Content-Type: application/json"
                 raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", text)
+
+    def _refuse_unknown_parameters(self) -> None:
+        unknown = sorted(set(self.request.query_arguments) - self.takes)
+        if unknown:
+            expected = f"one of the parameters {', '.join(sorted(self.takes))}" if self.takes else "no parameters here"
+            raise bad_field(unknown[0][:100], expected)
 
     def _identify(self) -> auth.Caller:
         connection = cast(HTTP1Connection, self.request.connection)
@@ -115,6 +125,13 @@ class ApiHandler(RequestHandler):
     def words(self, name: str) -> frozenset[str]:
         """A query argument that holds words with commas between, lower case."""
         return frozenset(word.strip().lower() for word in self.word(name).split(",") if word.strip())
+
+    def words_of(self, name: str, valid: Iterable[str]) -> frozenset[str]:
+        """As :meth:`words`, and each of them one of ``valid``: a typo would find nothing and look like an answer."""
+        found, known = self.words(name), list(valid)
+        if not found <= set(known):
+            raise bad_field(name, f"any of {', '.join(known)}")
+        return found
 
     def number(self, name: str, default: int, lowest: int, highest: int) -> int:
         """A query argument that is a whole number within limits."""

@@ -1,4 +1,4 @@
-"""``/dashboard``: one plain page of status without scripts."""
+"""``/dashboard``, and ``/`` which leads there: one plain page of status without scripts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ REFRESH_S = 10
 def _template() -> Template:
     where = FileSystemLoader(Path(__file__).parent.parent / "templates")
     return Environment(loader=where, autoescape=True, undefined=StrictUndefined).get_template("status.html")
+
+
+class Home(ApiHandler):
+    """``/``: for browsers that were given no path."""
+
+    def get(self) -> None:
+        self.redirect("/dashboard")
 
 
 class Dashboard(ApiHandler):

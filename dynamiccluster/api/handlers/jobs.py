@@ -40,9 +40,11 @@ class QueuedJobOne(_JobHandler):
 
 
 class Jobs(ApiHandler):
+    takes = frozenset({"limit", "after", "state", "user", "queue"})
+
     def get(self) -> None:
         limit = self.number("limit", 500, 1, MAX_PAGE)
-        states, user, queue = self.words("state"), self.word("user"), self.word("queue")
+        states, user, queue = self.words_of("state", JobState), self.word("user"), self.word("queue")
         self.answer(job_list(self.model, self.now, states, user, queue, limit, self.word("after")))
 
 

@@ -11,9 +11,11 @@ from dynamiccluster.api.pictures.nodes import node_detail, node_list
 from dynamiccluster.api.problems import ApiError, bad_field, not_found
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.event import EventQuery
-from dynamiccluster.model.worker_node import ORIGINAL_NAME, WorkerNode
+from dynamiccluster.model.worker_node import ORIGINAL_NAME, NodeState, WorkerNode
 
 ACTIONS = {"hold": CommandKind.HOLD, "unhold": CommandKind.UNHOLD, "vacate": CommandKind.VACATE}
+STATE_WORDS = tuple(dict.fromkeys((*NodeState, *map(str.lower, ORIGINAL_NAME), *map(str, range(len(ORIGINAL_NAME))))))
+"""Our states, then the original's names and numbers."""
 _HISTORY = 50
 
 
@@ -60,13 +62,20 @@ class WorkerNodeAction(_NodeHandler):
 
 
 class Nodes(ApiHandler):
+    takes = frozenset({"limit", "after", "state", "resource"})
+
     def get(self) -> None:
         limit = self.number("limit", 500, 1, MAX_PAGE)
-        states, resource, after = self.words("state"), self.word("resource"), self.word("after")
+        states, resource, after = self.words_of("state", STATE_WORDS), self.word("resource"), self.word("after")
+        known = {*self.model.policy.resources, *(node.resource for node in self.model.snapshot.nodes.values())}
+        if resource and resource not in known:
+            raise bad_field("resource", f"one of {', '.join(sorted(known))}")
         self.answer(node_list(self.model, self.now, states, resource, limit, after))
 
 
 class NodeOne(_NodeHandler):
+    takes = frozenset({"force"})
+
     async def get(self, name: str) -> None:
         node = await self.find(name)
         model = self.model

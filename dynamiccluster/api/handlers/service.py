@@ -9,7 +9,7 @@ from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.pictures.common import history
 from dynamiccluster.api.pictures.resources import cost_doc
 from dynamiccluster.api.pictures.service import auto_mode, plan_doc, source_docs, status_doc
-from dynamiccluster.api.problems import ApiError, bad_field
+from dynamiccluster.api.problems import ApiError, bad_field, not_found
 from dynamiccluster.api.redact import redact
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.event import EventKind, EventQuery
@@ -73,6 +73,8 @@ class DryRun(ApiHandler):
 
 
 class Events(ApiHandler):
+    takes = frozenset({"limit", "before", "node", "resource", "job", "kind", "since"})
+
     async def get(self) -> None:
         kind = self.word("kind")
         if kind and kind not in set(EventKind):
@@ -110,7 +112,7 @@ class Nudge(ApiHandler):
     def post(self) -> None:
         source = self.body(schemas.NudgeRequest).source
         if source not in self.model.sources and source != "scheduler":
-            raise bad_field("source", f"one of {', '.join(sorted(self.model.sources))}")
+            raise not_found("source", source, f"there are {', '.join(sorted({*self.model.sources, 'scheduler'}))}")
         self.context.service.nudge(source)
         self.answer(schemas.ChangeDoc(message=f"{source} will be polled at once"))
 
