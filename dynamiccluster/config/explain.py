@@ -44,6 +44,11 @@ def problem_of(document: Document, error: Mapping[str, Any]) -> Problem:
     return document.problem(path, "is not a valid value", expected)
 
 
+def types_at(location: Path) -> list[str]:
+    """The known types of the section at a location."""
+    return [tag.removeprefix(TYPE) for tag in descend(Settings, location)[0].variants]
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that was probably meant; "" if none is close."""
     by_lower = {item.lower().replace("_", "-"): item for item in known}

@@ -54,7 +54,8 @@ def load(path: str | os.PathLike[str], *, env: Mapping[str, str] | None = None) 
     settings, refused = _validate(document, document.data, context)
     problems += refused
     if settings is None:
-        raise ConfigProblems([*problems, *_contradictions(document, context)])
+        data, guessed, hidden = _behind_types(document, context)
+        raise ConfigProblems([*problems, *hidden, *_contradictions(document, data, guessed, context)])
     problems += crosscheck.problems_of(settings, document)
     notices = (*old, *remarks.notices_of(settings, document))
     if problems:
@@ -68,25 +69,72 @@ def _validate(
     try:
         return Settings.model_validate(data, context=context), []
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False, include_input=False)
-        return None, [explain.problem_of(document, dict(item)) for item in errors]
+        return None, [explain.problem_of(document, item) for item in _items(error)]
 
 
-def _contradictions(document: Document, context: dict[str, Any]) -> list[Problem]:
+def _items(error: ValidationError) -> list[dict[str, Any]]:
+    return [dict(item) for item in error.errors(include_url=False, include_context=False, include_input=False)]
+
+
+def _errors(data: dict[str, Any], context: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        Settings.model_validate(data, context=context)
+    except ValidationError as error:
+        return _items(error)
+    return []
+
+
+def _behind_types(document: Document, context: dict[str, Any]) -> tuple[dict[str, Any], list[Path], list[Problem]]:
+    """What is wrong in sections whose ``type:`` is unknown or missing, which the schema does not look into.
+
+    They are judged by the type that was probably meant; where none is close, only what is wrong with each of the
+    types is told. Returns the data with the close types put in, where these stand, and the problems.
+    """
+    data, guessed, hidden = copy.deepcopy(document.data), [], []
+    for item in _errors(document.data, context):
+        if item["type"] not in ("union_tag_invalid", "union_tag_not_found"):
+            continue
+        path = explain.written_path(tuple(item["loc"]))
+        body: Any = data
+        for part in path:
+            body = body[part]
+        if not isinstance(body, dict):
+            continue
+        meant = explain.problem_of(document, item).nearest
+        kinds = [meant] if meant else explain.types_at(tuple(item["loc"]))
+        found = [_below(document, path, {**body, "type": kind}, context) for kind in kinds]
+        hidden += [problem for problem in found[0] if all(problem in others for others in found[1:])]
+        if meant:
+            body["type"] = meant
+            guessed.append((*path, "type"))
+    return data, guessed, hidden
+
+
+def _below(document: Document, path: Path, body: dict[str, Any], context: dict[str, Any]) -> list[Problem]:
+    """What the schema refuses in the section at ``path`` alone, if it were ``body``."""
+    data: Any = body
+    for part in reversed(path):
+        data = {part: data}
+    errors = [item for item in _errors(data, context) if explain.written_path(tuple(item["loc"]))[: len(path)] == path]
+    return [explain.problem_of(document, item) for item in errors]
+
+
+def _contradictions(
+    document: Document, data: dict[str, Any], guessed: list[Path], context: dict[str, Any]
+) -> list[Problem]:
     """What the cross checks find in a file that has bad values too, once those are replaced by harmless ones.
 
-    So an operator sees all problems at once. What touches a replaced value is not judged.
+    So an operator sees all problems at once. What touches a replaced value is not judged. ``data`` is changed;
+    ``guessed`` is where it is not the document's own.
     """
-    data = copy.deepcopy(document.data)
-    replaced: list[Path] = []
+    replaced = list(guessed)
     for _ in range(5):  # where no harmless value is known, the section above goes in the next round
         try:
             settings = Settings.model_validate(data, context=context)
         except ValidationError as error:
-            errors = error.errors(include_url=False, include_context=False, include_input=False)
-            for item in errors:
+            for item in _items(error):
                 path = _replace(data, tuple(item["loc"]))
-                meant = explain.problem_of(document, dict(item)).nearest
+                meant = explain.problem_of(document, item).nearest
                 replaced += [path, (*path[:-1], meant)] if meant else [path]
             continue
         clouds_whole = not any(path[:1] == ("cloud",) for path in replaced)

@@ -237,3 +237,27 @@ def test_notices(tmp_path: Path, text: str, key: str) -> None:
     (notice,) = loaded(tmp_path, text).notices
     assert notice.key == key
     assert notice.line > 0
+
+
+def test_an_unknown_type_hides_nothing_that_is_wrong_with_the_type_that_is_meant(tmp_path: Path) -> None:
+    text = (
+        "cluster:\n  type: slurn\n  config: {command_timeout_s: soon}\n"
+        "cloud:\n  a:\n    type: locl\n    quantity: {min: 3, max: 2}\n    capacity: {cores: 1}\n"
+        "    config: {netwrk: 1}\n"
+    )
+    found = problems(tmp_path, text)
+    assert keys(found) == [
+        "cluster.type",
+        "cluster.config.command_timeout_s",
+        "cloud.a.type",
+        "cloud.a.quantity.min",
+        "cloud.a.config.netwrk",
+        "cloud.a.config.worker_command",
+    ]
+    assert [problem.nearest for problem in found] == ["slurm", "", "local", "", "network", ""]
+
+
+@pytest.mark.parametrize("kind", ["type: amazon", "type: [a]", "priority: 1"])
+def test_without_a_type_what_no_type_allows_is_told(tmp_path: Path, kind: str) -> None:
+    text = SMALL + f"  b:\n    {kind}\n    quantity: {{max: many}}\n    capacity: {{cors: 3}}\n    config: {{x: 1}}\n"
+    assert set(keys(problems(tmp_path, text))) == {"cloud.b.type", "cloud.b.quantity.max", "cloud.b.capacity.cors"}
