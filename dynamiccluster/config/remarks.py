@@ -10,7 +10,7 @@ from dynamiccluster.config.document import Document
 from dynamiccluster.config.legacy import GENERAL
 from dynamiccluster.config.problems import Notice, Path
 from dynamiccluster.config.schema import Settings
-from dynamiccluster.config.schema_cloud import AwsResource, OpenstackResource
+from dynamiccluster.config.schema_cloud import AwsResource, LocalResource, OpenstackResource
 from dynamiccluster.config.schema_cluster import SgeCluster, SlurmCluster
 from dynamiccluster.config.schema_general import DEFAULT_CLUSTER_ID
 from dynamiccluster.config.to_policy import prefix_of
@@ -18,9 +18,12 @@ from dynamiccluster.config.to_policy import prefix_of
 Remark = tuple[Path, str]
 """Where, and what to know about it."""
 
+INTERFACES = FilePath("/sys/class/net")
+"""Where Linux lists the network interfaces of the namespace that this process is in."""
+
 
 def notices_of(settings: Settings, document: Document) -> list[Notice]:
-    """All notices of a valid configuration. Looks whether the files that it names are there."""
+    """All notices of a valid configuration. Looks whether the files and bridges that it names are there."""
     remarks: list[Remark] = [*_permissions(settings, document)]
     for look in _LOOKS:
         remarks.extend(look(settings, document))
@@ -68,6 +71,8 @@ def _clouds(settings: Settings, document: Document) -> Iterator[Remark]:
             yield (*where, "validate_certs"), "is false: anybody between here and AWS can read the credentials"
         if isinstance(item, AwsResource | OpenstackResource) and item.config.userdata_file:
             yield from _is_there((*where, "userdata_file"), item.config.userdata_file)
+        if isinstance(item, LocalResource) and not item.config.network_namespace:
+            yield from _is_joined((*where, "bridge"), item.config.bridge)
 
 
 def _cluster(settings: Settings, document: Document) -> Iterator[Remark]:
@@ -88,6 +93,11 @@ def _server(settings: Settings, document: Document) -> Iterator[Remark]:
 def _is_there(path: Path, file: str) -> Iterator[Remark]:
     if not FilePath(file).is_file():
         yield path, "is not a file on this machine"
+
+
+def _is_joined(path: Path, bridge: str) -> Iterator[Remark]:
+    if not (INTERFACES / bridge).exists():
+        yield path, f"there is no bridge {bridge} on this machine, without which no worker starts; see `ip link add`"
 
 
 def _permissions(settings: Settings, document: Document) -> Iterator[Remark]:

@@ -273,7 +273,7 @@ class General(Section):
     observe_first: Flag = Field(
         True,
         description="true: at the first start on a cluster that already has nodes, only say what would be done, until "
-        "automatic mode is switched on by a person.",
+        "`dynamiccluster observe off`; switching automatic mode on does not end it.",
     )
     dead_jobs: DeadJobs = Field(
         DeadJobs.REQUEUE,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from config_files import SMALL, loaded, problems, small
 
+from dynamiccluster.config import remarks
 from dynamiccluster.config.problems import Notice, Problem
 
 AWS = (
@@ -261,3 +262,14 @@ def test_an_unknown_type_hides_nothing_that_is_wrong_with_the_type_that_is_meant
 def test_without_a_type_what_no_type_allows_is_told(tmp_path: Path, kind: str) -> None:
     text = SMALL + f"  b:\n    {kind}\n    quantity: {{max: many}}\n    capacity: {{cors: 3}}\n    config: {{x: 1}}\n"
     assert set(keys(problems(tmp_path, text))) == {"cloud.b.type", "cloud.b.quantity.max", "cloud.b.capacity.cors"}
+
+
+def test_a_bridge_that_is_not_there_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remarks, "INTERFACES", tmp_path / "net")
+    text = small(rest=LOCAL.format(name="l", more=", bridge: br7"))
+    (notice,) = loaded(tmp_path, text).notices
+    assert notice.key == "cloud.l.config.bridge"
+    assert "no bridge br7 on this machine" in notice.text
+    assert loaded(tmp_path, text.replace("br7", "br7, network_namespace: testbed")).notices == ()
+    (tmp_path / "net" / "br7").mkdir(parents=True)
+    assert loaded(tmp_path, text).notices == ()
