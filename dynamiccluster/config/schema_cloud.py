@@ -188,8 +188,8 @@ class LocalConfig(CommonCloud):
     bridge: Name = Field(
         "br0",
         description="The bridge that joins the workers' network namespaces; without it no worker starts. The site "
-        "makes it (`ip link add br0 type bridge`, `ip link set br0 up`) and gives it an address of the network below the "
-        "tenth (`ip address add 10.77.0.1/24 dev br0`). The same in all local resources of a tenancy.",
+        "makes it (`ip link add br0 type bridge`, `ip link set br0 up`) and gives it an address of the network below "
+        "the tenth (`ip address add 10.77.0.1/24 dev br0`). The same in all local resources of a tenancy.",
         examples=["br0"],
     )
     network_namespace: Text = Field(
