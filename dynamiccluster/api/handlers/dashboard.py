@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -29,7 +30,9 @@ class Home(ApiHandler):
     """``/``: for browsers that were given no path."""
 
     def get(self) -> None:
-        self.redirect("/dashboard")
+        self.set_status(HTTPStatus.FOUND)
+        self.set_header("Location", "/dashboard")
+        self.plain({"location": "/dashboard"})  # JSON like all else here, for scripts that do not follow
 
 
 class Dashboard(ApiHandler):
