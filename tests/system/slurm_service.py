@@ -56,12 +56,24 @@ def _records(text: str, first: str) -> list[Record]:
 
 def until_declared(service: Service) -> None:
     """Until Slurm accepts jobs of every shape that the service's resources give."""
-    wanted = sum(resource["quantity"]["max"] for resource in service.resources.values())
 
     def there() -> bool:
-        return service.bed.run("scontrol", "-o", "-F", "show", "node").count("NodeName=dc-template") >= wanted
+        lines = service.bed.run("scontrol", "-o", "-F", "show", "node").splitlines()
+        templates = [line for line in lines if line.startswith("NodeName=dc-template")]  # others' may stand there, too
+        return all(_has_templates(resource, templates) for resource in service.resources.values())
 
     service.until(there, 30, "the shapes are declared")
+
+
+def _has_templates(resource: dict[str, Any], templates: list[str]) -> bool:
+    size = f" CPUTot={resource['capacity']['cores']} "
+    wanted = set(resource.get("features", ()))
+    fitting = [
+        line
+        for line in templates
+        if size in line and wanted <= set(line.partition(" AvailableFeatures=")[2].split(" ")[0].split(","))
+    ]
+    return len(fitting) >= resource["quantity"]["max"]
 
 
 def worker_processes(bed: SlurmBed) -> list[int]:

@@ -169,7 +169,9 @@ def test_nonsense_from_squeue_changes_nothing(bed: SlurmBed, tmp_path: pathlib.P
             time.sleep(1.5)
             assert not scheduler_source(service)["ok"], name
             assert living(service) == [host], name
-            bed.run("scancel", *(service.waiting_or_running() - {busy}))
+            others = service.waiting_or_running() - {busy}
+            if others:  # on a slow machine the first job has ended, and they have run in its place
+                bed.run("scancel", *others)
             trouble.unlink()
             service.until(lambda: scheduler_source(service)["ok"], 10, f"{name} is over")
         service.until(lambda: not service.waiting_or_running(), 60, "all jobs have ended")
