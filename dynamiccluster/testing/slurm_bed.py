@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from dynamiccluster.schedulers.slurm import SlurmScheduler
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "testbeds" / "slurm"
 SWITCH = "DYNAMICCLUSTER_TESTBEDS"
+INSTALLED_BY_US = pathlib.Path("/var/lib/dynamiccluster/testbed-slurm.installed")
+"""The test bed's own mark that it was the one to install the packages."""
 _ENDED = re.compile(r"^JobId=(\d+) .*?\bJobState=([A-Z_]+) ", re.MULTILINE | re.DOTALL)
 _UP_TIMEOUT_S = 300.0
 _DOWN_TIMEOUT_S = 60.0
@@ -39,6 +42,8 @@ def why_not() -> str:
         return "needs a real Slurm: must be root"
     if not pathlib.Path("/etc/debian_version").exists():
         return "needs a real Slurm: must be Debian"
+    if shutil.which("slurmctld") and not INSTALLED_BY_US.exists():
+        return "needs a real Slurm of our own: this machine has one already, which is left alone"
     return "" if SCRIPT.exists() else f"needs a real Slurm: {SCRIPT} is not there"
 
 
