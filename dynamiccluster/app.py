@@ -24,7 +24,7 @@ from dynamiccluster.config.load import Loaded, load
 from dynamiccluster.config.problems import ConfigProblems
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import SimulatedResource
-from dynamiccluster.config.schema_cluster import SimulatedCluster
+from dynamiccluster.config.schema_cluster_simulated import SimulatedCluster
 from dynamiccluster.config.tenancies import lost
 from dynamiccluster.config.to_policy import hook_commands
 from dynamiccluster.embedded.demo import demo_site

@@ -16,7 +16,7 @@ from dynamiccluster.config.schema_cloud import (
     OpenstackResource,
     SimulatedResource,
 )
-from dynamiccluster.config.schema_cluster import SlurmCluster
+from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.to_policy import prefix_of, tenancy_of, timers_of
 
 Finding = tuple[Path, str, str]

@@ -11,7 +11,8 @@ from dynamiccluster.config.legacy import GENERAL
 from dynamiccluster.config.problems import Notice, Path
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import AwsResource, LocalResource, OpenstackResource
-from dynamiccluster.config.schema_cluster import SgeCluster, SlurmCluster
+from dynamiccluster.config.schema_cluster_sge import SgeCluster
+from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.schema_general import DEFAULT_CLUSTER_ID
 from dynamiccluster.config.to_policy import prefix_of
 

@@ -31,7 +31,7 @@ from dynamiccluster.config.fields import (
     Whole,
     WorkerArgv,
 )
-from dynamiccluster.config.schema_cluster import lower, type_tag
+from dynamiccluster.config.schema_cluster_common import lower, type_tag
 
 
 class ReservationSection(Section):

@@ -17,7 +17,7 @@ from dynamiccluster.model.view import SchedulerView
 
 
 class Scheduler(Protocol):
-    """One batch scheduler. ``tests/contract/test_scheduler.py`` is this text as a test."""
+    """One batch scheduler. ``tests/contract/scheduler_suite.py`` is this text as a test."""
 
     def poll(self) -> SchedulerView:
         """A complete view of jobs and hosts, in a constant number of commands, never one per node or job.

@@ -9,7 +9,7 @@ from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.schedulers.base import Scheduler
-from dynamiccluster.schedulers.slurm import SlurmScheduler
+from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 
 
 def build_scheduler(

@@ -22,7 +22,7 @@ from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.kit.runner import Runner, SubprocessRunner
-from dynamiccluster.schedulers.slurm import SlurmScheduler
+from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "testbeds" / "slurm"
 SWITCH = "DYNAMICCLUSTER_TESTBEDS"

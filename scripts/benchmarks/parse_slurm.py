@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Iterator
 
-from dynamiccluster.schedulers.slurm_jobs_parse import output_format, parse_jobs
+from dynamiccluster.schedulers.slurm.jobs_parse import output_format, parse_jobs
 
 ROWS = ((1_000, 100), (10_000, 500), (100_000, 500), (100_000, 20_000))
 """Lines and different requests among them. A tenth of the jobs runs."""

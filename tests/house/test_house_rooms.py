@@ -11,14 +11,15 @@ SHARED = {"base", "registry", "netns"}
 
 
 def adapter(name: str) -> str:
-    """The adapter that a module belongs to: ``slurm_nodes_parse`` is part of ``slurm``; "" for shared modules."""
+    """The adapter that a module of this name, or its folder, belongs to: ``local_worker`` is part of ``local``; "" for
+    shared modules."""
     return "" if name in SHARED else name.partition("_")[0]
 
 
 def foreign_adapters(one: Module) -> list[str]:
     """Other adapters that this adapter's module imports."""
-    own = adapter(one.name)
-    if one.room not in ADAPTER_ROOMS or one.name in {"registry", "__init__"}:
+    own = adapter(one.where.split("/")[1].removesuffix(".py")) if "/" in one.where else ""
+    if one.room not in ADAPTER_ROOMS or one.where in {f"{one.room}/registry.py", f"{one.room}/__init__.py"}:
         return []
     found = []
     for _, name in imported(one.tree):
@@ -38,9 +39,10 @@ def test_adapters_do_not_know_each_other() -> None:
 @pytest.mark.parametrize(
     ("where", "text"),
     [
-        ("schedulers/sge.py", "from dynamiccluster.schedulers.slurm import SlurmScheduler"),
-        ("schedulers/slurm_nodes_parse.py", "from dynamiccluster.schedulers.torque_parse import mib"),
-        ("schedulers/base.py", "from dynamiccluster.schedulers.slurm import SlurmScheduler"),
+        ("schedulers/sge/adapter.py", "from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler"),
+        ("schedulers/slurm/registry.py", "from dynamiccluster.schedulers.sge.adapter import SgeScheduler"),
+        ("schedulers/slurm/nodes_parse.py", "from dynamiccluster.schedulers.torque.jobs_parse import mib"),
+        ("schedulers/base.py", "from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler"),
         ("clouds/aws.py", "from dynamiccluster.schedulers.base import Scheduler"),
         ("clouds/local.py", "def f():\n    from dynamiccluster.clouds.registry import build_cloud"),
         ("names/script.py", "from dynamiccluster.checkers import script"),
@@ -53,7 +55,7 @@ def test_the_rule_can_fail(where: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("where", "text"),
     [
-        ("schedulers/slurm.py", "from dynamiccluster.schedulers.slurm_nodes_parse import parse"),
+        ("schedulers/slurm/adapter.py", "from dynamiccluster.schedulers.slurm.nodes_parse import parse"),
         ("clouds/local.py", "from dynamiccluster.clouds.netns import BridgeNetwork"),
         ("clouds/aws.py", "from dynamiccluster.clouds.base import Cloud"),
         ("clouds/registry.py", "from dynamiccluster.clouds.local import LocalCloud"),

@@ -19,7 +19,7 @@ from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.model.job import JobState, Wait
 from dynamiccluster.model.resource import Reservation, Resource
 from dynamiccluster.model.view import SchedulerView
-from dynamiccluster.schedulers.slurm import SlurmScheduler
+from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dynamiccluster.errors import UnknownOutcomeError
 from dynamiccluster.kit.runner import Completed
-from dynamiccluster.schedulers.slurm_shape_parse import host_names
+from dynamiccluster.schedulers.slurm.shape_parse import host_names
 from dynamiccluster.testing.runner import Call, FakeRunner
 
 TOKEN = "~7~"

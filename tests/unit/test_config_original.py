@@ -14,7 +14,8 @@ from dynamiccluster.config.check import adapter_gaps, check, render, require_ada
 from dynamiccluster.config.legacy import CLASS_PATHS
 from dynamiccluster.config.problems import ConfigProblems
 from dynamiccluster.config.schema_cloud import AwsResource, OpenstackResource
-from dynamiccluster.config.schema_cluster import SgeCluster, TorqueCluster
+from dynamiccluster.config.schema_cluster_sge import SgeCluster
+from dynamiccluster.config.schema_cluster_torque import TorqueCluster
 from dynamiccluster.config.to_policy import hook_commands
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.resource import Reservation

@@ -11,7 +11,8 @@ from config_files import SMALL, loaded, problems, small
 
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.config.schema_cloud import LocalResource, MishapSection, ResourceTimers, SimulatedCloudConfig
-from dynamiccluster.config.schema_cluster import SlurmCluster, Workload
+from dynamiccluster.config.schema_cluster_simulated import Workload
+from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.schema_general import AdminServer, FailureSection, GeneralTimers, LimitsSection
 from dynamiccluster.embedded.demo import DEMO_HABITS
 from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits

@@ -20,8 +20,8 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import HostState
 from dynamiccluster.model.job import Wait
 from dynamiccluster.model.resource import Reservation, Resource
-from dynamiccluster.schedulers.slurm import SlurmScheduler
-from dynamiccluster.schedulers.slurm_jobs_parse import output_format
+from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
+from dynamiccluster.schedulers.slurm.jobs_parse import output_format
 from dynamiccluster.testing.runner import Call
 
 NOW = 1_800_000_000.0

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.job import Job, JobState, Shape, Wait
-from dynamiccluster.schedulers.slurm_jobs_parse import (
+from dynamiccluster.schedulers.slurm.jobs_parse import (
     Queue,
     output_format,
     parse_jobs,
     tasks_in,
 )
-from dynamiccluster.schedulers.slurm_licences_parse import lower_unlicensed, parse_licences
-from dynamiccluster.schedulers.slurm_nodes_parse import parse_nodes
-from dynamiccluster.schedulers.slurm_reasons import STATES
-from dynamiccluster.schedulers.slurm_shape_parse import kinds_of
+from dynamiccluster.schedulers.slurm.licences_parse import lower_unlicensed, parse_licences
+from dynamiccluster.schedulers.slurm.nodes_parse import parse_nodes
+from dynamiccluster.schedulers.slurm.reasons import STATES
+from dynamiccluster.schedulers.slurm.shape_parse import kinds_of
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "slurm"
 TOKEN = "~5f3a~"

@@ -9,8 +9,8 @@ import pytest
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host, HostState
-from dynamiccluster.schedulers.slurm_nodes_parse import Nodes, parse_config, parse_nodes, parse_partitions
-from dynamiccluster.schedulers.slurm_shape_parse import feature_groups, gpus_of, host_names, mib, seconds
+from dynamiccluster.schedulers.slurm.nodes_parse import Nodes, parse_config, parse_nodes, parse_partitions
+from dynamiccluster.schedulers.slurm.shape_parse import feature_groups, gpus_of, host_names, mib, seconds
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "slurm"
 NODE = (

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
-from dynamiccluster.schedulers.slurm_reasons import BEGIN_REASON, STATES, STUCK_REASON, limit_group, wait_of
-from dynamiccluster.schedulers.slurm_shape_parse import SHAPE_FIELDS, Kind, host_names, parse_shape, plain
+from dynamiccluster.schedulers.slurm.reasons import BEGIN_REASON, STATES, STUCK_REASON, limit_group, wait_of
+from dynamiccluster.schedulers.slurm.shape_parse import SHAPE_FIELDS, Kind, host_names, parse_shape, plain
 
 _STATUS_FIELDS = ("State", "Reason", "Requeue", "Licenses", "Dependency", "Reservation", "QOS", "UserName")
 _PLACE_FIELDS = ("StartTime", "NodeList")
@@ -79,7 +79,7 @@ def parse_jobs(
 ) -> Queue:
     """The jobs in ``text``, and a sentence for each record that could not be read.
 
-    ``kinds`` and ``memory_counts``: see :func:`~dynamiccluster.schedulers.slurm_shape_parse.parse_shape`.
+    ``kinds`` and ``memory_counts``: see :func:`~dynamiccluster.schedulers.slurm.shape_parse.parse_shape`.
     ``max_nodes``: ``MaxNodes`` of the partitions that have one. Times are epoch seconds (``SLURM_TIME_FORMAT=%s``).
     ``now``: when the text was asked for.
 

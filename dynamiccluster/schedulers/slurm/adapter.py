@@ -29,11 +29,11 @@ from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.job import Job
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
-from dynamiccluster.schedulers.slurm_calls import SlurmCalls
-from dynamiccluster.schedulers.slurm_jobs_parse import output_format, parse_jobs
-from dynamiccluster.schedulers.slurm_licences_parse import lower_unlicensed, parse_licences
-from dynamiccluster.schedulers.slurm_nodes import NodeAttributes, Templates
-from dynamiccluster.schedulers.slurm_nodes_parse import (
+from dynamiccluster.schedulers.slurm.calls import SlurmCalls
+from dynamiccluster.schedulers.slurm.jobs_parse import output_format, parse_jobs
+from dynamiccluster.schedulers.slurm.licences_parse import lower_unlicensed, parse_licences
+from dynamiccluster.schedulers.slurm.nodes import NodeAttributes, Templates
+from dynamiccluster.schedulers.slurm.nodes_parse import (
     Config,
     Nodes,
     Partitions,
@@ -41,9 +41,9 @@ from dynamiccluster.schedulers.slurm_nodes_parse import (
     parse_nodes,
     parse_partitions,
 )
-from dynamiccluster.schedulers.slurm_reasons import STUCK_REASON
-from dynamiccluster.schedulers.slurm_requeues_parse import RESTARTS_FORMAT, mark_requeued, perhaps_requeued
-from dynamiccluster.schedulers.slurm_shape_parse import kinds_of
+from dynamiccluster.schedulers.slurm.reasons import STUCK_REASON
+from dynamiccluster.schedulers.slurm.requeues_parse import RESTARTS_FORMAT, mark_requeued, perhaps_requeued
+from dynamiccluster.schedulers.slurm.shape_parse import kinds_of
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from dynamiccluster.errors import BadConfigError, NotFoundError
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
-from dynamiccluster.schedulers.slurm_calls import SlurmCalls
-from dynamiccluster.schedulers.slurm_nodes_parse import Nodes
+from dynamiccluster.schedulers.slurm.calls import SlurmCalls
+from dynamiccluster.schedulers.slurm.nodes_parse import Nodes
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Hold, Host, HostState
-from dynamiccluster.schedulers.slurm_shape_parse import gpus_of, mib, plain, tres
+from dynamiccluster.schedulers.slurm.shape_parse import gpus_of, mib, plain, tres
 
 _REASON = re.compile(r" Reason=(.*?) \[([^\[\]@]*)@([^\[\]]*)\]", re.DOTALL)
 _CRED_EXPIRE = re.compile(r"(?:^|,)cred_expire=(\d+)(?:,|$)")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dynamiccluster.model.job import Job, Wait
-from dynamiccluster.schedulers.slurm_jobs_parse import Queue
+from dynamiccluster.schedulers.slurm.jobs_parse import Queue
 
 
 def parse_licences(text: str) -> dict[str, int]:

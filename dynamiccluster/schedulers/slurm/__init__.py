@@ -1,0 +1,1 @@
+"""Slurm: the adapter, its commands and the parsers of their output."""
