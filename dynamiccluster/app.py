@@ -23,7 +23,7 @@ from dynamiccluster.config.check import require_adapters
 from dynamiccluster.config.load import Loaded, load
 from dynamiccluster.config.problems import ConfigProblems
 from dynamiccluster.config.schema import Settings
-from dynamiccluster.config.schema_cloud import SimulatedResource
+from dynamiccluster.config.schema_cloud_simulated import SimulatedResource
 from dynamiccluster.config.schema_cluster_simulated import SimulatedCluster
 from dynamiccluster.config.tenancies import lost
 from dynamiccluster.config.to_policy import hook_commands

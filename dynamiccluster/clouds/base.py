@@ -16,7 +16,7 @@ from dynamiccluster.model.view import CloudView
 
 
 class Cloud(Protocol):
-    """One tenancy (account or project, in one region). ``tests/contract/test_cloud.py`` is this text as a test."""
+    """One tenancy (account or project, in one region). ``tests/contract/cloud_suite.py`` is this text as a test."""
 
     tenancy: str
     idempotent: bool

@@ -9,13 +9,11 @@ from dynamiccluster.config.document import Document
 from dynamiccluster.config.legacy import GENERAL
 from dynamiccluster.config.problems import Path, Problem
 from dynamiccluster.config.schema import Settings
-from dynamiccluster.config.schema_cloud import (
-    AwsResource,
-    CloudResource,
-    LocalResource,
-    OpenstackResource,
-    SimulatedResource,
-)
+from dynamiccluster.config.schema_cloud import CloudResource
+from dynamiccluster.config.schema_cloud_aws import AwsResource
+from dynamiccluster.config.schema_cloud_local import LocalResource
+from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
+from dynamiccluster.config.schema_cloud_simulated import SimulatedResource
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.to_policy import prefix_of, tenancy_of, timers_of
 

@@ -10,7 +10,9 @@ from dynamiccluster.config.document import Document
 from dynamiccluster.config.legacy import GENERAL
 from dynamiccluster.config.problems import Notice, Path
 from dynamiccluster.config.schema import Settings
-from dynamiccluster.config.schema_cloud import AwsResource, LocalResource, OpenstackResource
+from dynamiccluster.config.schema_cloud_aws import AwsResource
+from dynamiccluster.config.schema_cloud_local import LocalResource
+from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.schema_cluster_sge import SgeCluster
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.schema_general import DEFAULT_CLUSTER_ID

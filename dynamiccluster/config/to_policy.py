@@ -6,7 +6,9 @@ import re
 from urllib.parse import urlsplit
 
 from dynamiccluster.config.schema import Settings
-from dynamiccluster.config.schema_cloud import AwsResource, CloudResource, OpenstackResource
+from dynamiccluster.config.schema_cloud import CloudResource
+from dynamiccluster.config.schema_cloud_aws import AwsResource
+from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.schema_general import General
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity

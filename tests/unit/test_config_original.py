@@ -13,7 +13,8 @@ from config_files import SGE, SMALL, TORQUE, loaded, problems, small
 from dynamiccluster.config.check import adapter_gaps, check, render, require_adapters
 from dynamiccluster.config.legacy import CLASS_PATHS
 from dynamiccluster.config.problems import ConfigProblems
-from dynamiccluster.config.schema_cloud import AwsResource, OpenstackResource
+from dynamiccluster.config.schema_cloud_aws import AwsResource
+from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.schema_cluster_sge import SgeCluster
 from dynamiccluster.config.schema_cluster_torque import TorqueCluster
 from dynamiccluster.config.to_policy import hook_commands

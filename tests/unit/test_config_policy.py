@@ -10,7 +10,9 @@ import pytest
 from config_files import SMALL, loaded, problems, small
 
 from dynamiccluster.api.settings import ApiSettings
-from dynamiccluster.config.schema_cloud import LocalResource, MishapSection, ResourceTimers, SimulatedCloudConfig
+from dynamiccluster.config.schema_cloud_common import ResourceTimers
+from dynamiccluster.config.schema_cloud_local import LocalResource
+from dynamiccluster.config.schema_cloud_simulated import MishapSection, SimulatedCloudConfig
 from dynamiccluster.config.schema_cluster_simulated import Workload
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.schema_general import AdminServer, FailureSection, GeneralTimers, LimitsSection

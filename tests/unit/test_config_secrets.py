@@ -17,7 +17,8 @@ from dynamiccluster.config.load import load
 from dynamiccluster.config.problems import ConfigProblems
 from dynamiccluster.config.redact import HIDDEN, is_secret_name, secret_values
 from dynamiccluster.config.schema import Settings
-from dynamiccluster.config.schema_cloud import AwsResource, OpenstackResource
+from dynamiccluster.config.schema_cloud_aws import AwsResource
+from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.walk import descend, field_shape, keys, sections
 
 PLANTED = "pl4nted-s3cret"

@@ -1,0 +1,40 @@
+"""The contract of clouds on the embedded one."""
+
+from __future__ import annotations
+
+import pytest
+from cloud_suite import MOST, CloudSuite, Harness
+
+from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.simulated import SimulatedCloud
+from dynamiccluster.embedded.machines import Kind, TenancyLimits
+from dynamiccluster.embedded.site import Site
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+
+    def now(self) -> float:
+        return 1_800_000_000.0 + self.elapsed_s
+
+    def monotonic(self) -> float:
+        return self.elapsed_s
+
+
+class SimulatedHarness:
+    def __init__(self, idempotent: bool) -> None:
+        self.clock = HandClock()
+        site = Site(1, self.clock.now())
+        site.add_tenancy("t", {"small": Kind()}, TenancyLimits(max_instances=MOST))
+        self.cloud: Cloud = SimulatedCloud(site, "t", self.clock, "ours", idempotent=idempotent, tags_nodes=idempotent)
+        self.other: Cloud = SimulatedCloud(site, "t", self.clock, "theirs")
+
+    def wait(self, seconds: float) -> None:
+        self.clock.elapsed_s += seconds * 20
+
+
+class TestSimulated(CloudSuite):
+    @pytest.fixture(params=[True, False], ids=["repeatable", "launches not repeatable"])
+    def harness(self, request: pytest.FixtureRequest) -> Harness:
+        return SimulatedHarness(idempotent=request.param)
