@@ -16,7 +16,7 @@ from dynamiccluster.kit.clock import pause
 LOOK_AGAIN_S = 2.0
 
 
-def _each(names: tuple[str, ...], do: Callable[[str], Document], as_json: bool) -> None:
+def do_each(names: tuple[str, ...], do: Callable[[str], Document], as_json: bool) -> None:
     """Do it for every name, whatever becomes of the others; the exit code is the first failure's."""
     results: list[Document] = []
     first = exits.OK
@@ -56,7 +56,7 @@ def _one(answer: Document, as_json: bool) -> None:
 @talks
 def hold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
     """Keep new jobs away from nodes; what runs there goes on."""
-    _each(nodes, lambda name: client.post("api", "v1", "nodes", name, "hold"), as_json)
+    do_each(nodes, lambda name: client.post("api", "v1", "nodes", name, "hold"), as_json)
 
 
 @click.command()
@@ -64,7 +64,7 @@ def hold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
 @talks
 def unhold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
     """Let jobs onto held nodes again."""
-    _each(nodes, lambda name: client.post("api", "v1", "nodes", name, "unhold"), as_json)
+    do_each(nodes, lambda name: client.post("api", "v1", "nodes", name, "unhold"), as_json)
 
 
 @click.command()
@@ -72,7 +72,7 @@ def unhold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
 @talks
 def vacate(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
     """Hold nodes and have the scheduler move their jobs elsewhere."""
-    _each(nodes, lambda name: client.post("api", "v1", "nodes", name, "vacate"), as_json)
+    do_each(nodes, lambda name: client.post("api", "v1", "nodes", name, "vacate"), as_json)
 
 
 @click.command()
@@ -82,7 +82,7 @@ def vacate(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
 def delete(nodes: tuple[str, ...], force: bool, client: Client, as_json: bool) -> None:
     """Remove nodes that are held, starting or broken. Nodes at work are refused without --force."""
     query: dict[str, object] = {"force": "true"} if force else {}
-    _each(nodes, lambda name: client.delete("api", "v1", "nodes", name, **query), as_json)
+    do_each(nodes, lambda name: client.delete("api", "v1", "nodes", name, **query), as_json)
 
 
 @click.command()
@@ -134,7 +134,7 @@ def _resource_verb(action: str, told: str) -> click.Command:
     @click.argument("resources", metavar="RESOURCE...", nargs=-1, required=True)
     @talks
     def verb(resources: tuple[str, ...], client: Client, as_json: bool) -> None:
-        _each(resources, lambda name: client.post("api", "v1", "resources", name, action), as_json)
+        do_each(resources, lambda name: client.post("api", "v1", "resources", name, action), as_json)
 
     return verb
 

@@ -55,6 +55,15 @@ def exit_code(error: ClientError) -> int:
 
 def talks(verb: Verb) -> Verb:
     """Give a verb the options to find the service and to choose the output; it gets ``client`` and ``as_json``."""
+    return _talking(verb, "-o", "--output")
+
+
+def talks_without_o(verb: Verb) -> Verb:
+    """As :func:`talks`, for a verb that has its own ``-o``."""
+    return _talking(verb, "--output")
+
+
+def _talking(verb: Verb, *output: str) -> Verb:
 
     @click.option(
         "--connect",
@@ -68,9 +77,7 @@ def talks(verb: Verb) -> Verb:
         envvar="DYNAMICCLUSTER_TOKEN_FILE",
         help="File that holds your token, for --connect URL.",
     )
-    @click.option(
-        "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts."
-    )
+    @click.option(*output, type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
     @functools.wraps(verb)
     def wrapped(*args: Any, connect: str | None, token_file: str | None, output: str, **kwargs: Any) -> Any:
         return verb(*args, client=_client(connect, token_file), as_json=output == "json", **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import click
@@ -23,6 +24,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "explain": (LOOK, "show", "Why a job waits, or where it runs."),
     "plan": (LOOK, "show", "What a decision would do now, without doing it."),
     "console": (LOOK, "show", "The last lines of a node's console."),
+    "cloud-status": (LOOK, "cloud_scheduler", "Clouds and machines, as Cloud Scheduler's cloud_status shows them."),
     "hold": (CHANGE, "change", "Keep new jobs away from nodes."),
     "unhold": (CHANGE, "change", "Let jobs onto held nodes again."),
     "vacate": (CHANGE, "change", "Hold nodes and move their jobs away."),
@@ -37,6 +39,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "observe": (CHANGE, "change", "Observe-only on or off."),
     "nudge": (CHANGE, "change", "Look at the queue at once (for submit hooks)."),
     "reload": (CHANGE, "change", "Read the configuration again."),
+    "cloud-admin": (CHANGE, "cloud_scheduler", "Enable, disable and empty clouds, as Cloud Scheduler's cloud_admin."),
     "serve": (RUN, "serve", "Run the service."),
     "check-config": (RUN, "serve", "Check a configuration file."),
 }
@@ -129,6 +132,16 @@ def main(
         raise click.UsageError(
             f"-b, -f, -p, -c, -v and -q run the service; {ctx.invoked_subcommand} takes none of them"
         )
+
+
+def cloud_status() -> None:
+    """The program ``cloud_status``."""
+    main(["cloud-status", *sys.argv[1:]])
+
+
+def cloud_admin() -> None:
+    """The program ``cloud_admin``."""
+    main(["cloud-admin", *sys.argv[1:]])
 
 
 if __name__ == "__main__":
