@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from typing import Any
 
@@ -42,8 +43,10 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "cloud-admin": (CHANGE, "cloud_scheduler", "Enable, disable and empty clouds, as Cloud Scheduler's cloud_admin."),
     "serve": (RUN, "serve", "Run the service."),
     "check-config": (RUN, "serve", "Check a configuration file."),
+    "import": (RUN, "importing", "Make a configuration from Cloud Scheduler's cloud_resources.conf."),
 }
-"""Verb -> section of the help, module, help line. The module calls it as here, with ``_`` for ``-``."""
+"""Verb -> section of the help, module, help line. The module calls it as here, with ``_`` for ``-``
+and behind what is a word of Python."""
 
 
 class LazyGroup(click.Group):
@@ -56,7 +59,8 @@ class LazyGroup(click.Group):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"dynamiccluster.cli.{VERBS[cmd_name][1]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -14,6 +14,7 @@ from dynamiccluster.config.schema_cloud_aws import AwsResource
 from dynamiccluster.config.schema_cloud_local import LocalResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.schema_cloud_simulated import SimulatedResource
+from dynamiccluster.config.schema_cluster_htcondor import HtcondorCluster
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.to_policy import prefix_of, tenancy_of, timers_of
 
@@ -48,6 +49,16 @@ def _capacities(settings: Settings) -> Iterator[Finding]:
         if isinstance(item, LocalResource | SimulatedResource) and item.capacity.cores < 1:
             where = ("cloud", name, "capacity", "cores")
             yield where, f"is missing: a {item.type} cloud cannot tell it", "a whole number, 1 or more"
+
+
+def _features(settings: Settings) -> Iterator[Finding]:
+    """Attributes with values exist in HTCondor alone; elsewhere the scheduler would refuse the node."""
+    if isinstance(settings.cluster, HtcondorCluster):
+        return
+    for name, item in settings.cloud.items():
+        for word in item.features:
+            if "=" in word:
+                yield ("cloud", name, "features"), f"{word} has a value, which only HTCondor knows", "plain names"
 
 
 def _timers(settings: Settings) -> Iterator[Finding]:
@@ -157,6 +168,7 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
 _CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _quantities,
     _capacities,
+    _features,
     _timers,
     _queues,
     _credentials,

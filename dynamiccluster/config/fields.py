@@ -163,6 +163,16 @@ ClassPath = Annotated[
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_more), Says("a list of texts")]
 SiteNames = Annotated[tuple[SiteName, ...], BeforeValidator(_one_or_more), Says("a list of plain names")]
 
+Feature = Annotated[
+    str,
+    BeforeValidator(_text),
+    matching(r"@?[A-Za-z0-9._+-]{1,128}(=[A-Za-z0-9._:/@+-]{1,256})?", "a plain name, or NAME=value"),
+    Says("a plain name, or NAME=value"),
+]
+"""What a node offers; with a value it is an attribute of jobs as HTCondor has them (``VMType=Centos7``)."""
+
+Features = Annotated[tuple[Feature, ...], BeforeValidator(_one_or_more), Says("a list of plain names or NAME=value")]
+
 
 def _file(value: str, info: ValidationInfo) -> str:
     return str(base_directory(info) / value) if value else value

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from dynamiccluster.config.fields import (
     Count,
+    Features,
     Interval,
     Money,
     NamePrefix,
@@ -85,7 +86,12 @@ class ResourceSection(Section):
         0.0, description="What one node costs per hour, in any one currency. 0: nothing (budgets leave it alone)."
     )
     capacity: CapacitySection = Field(default_factory=CapacitySection, description="What one node has.")
-    features: SiteNames = Field((), description="What its nodes offer to jobs that ask.", examples=[["avx512", "nvme"]])
+    features: Features = Field(
+        (),
+        description="What its nodes offer to jobs that ask. With HTCondor also `NAME=value`, for jobs with `+NAME = "
+        '"value"` (docs/schedulers/htcondor.md).',
+        examples=[["avx512", "nvme"]],
+    )
     queues: SiteNames = Field((), description="The queues its nodes serve. Empty: all.", examples=[["short", "long"]])
     tenancy: Text = Field(
         "",
