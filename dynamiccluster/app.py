@@ -8,7 +8,7 @@ import logging
 import pathlib
 import secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -74,8 +74,10 @@ class Adapters:
     hooks: Hooks
 
 
-def serve(config_path: str, *, speed: float = 1.0, verbosity: int = 0) -> int:
-    """Run the service until SIGTERM or SIGINT; the exit code.
+def serve(
+    config_path: str, *, speed: float = 1.0, verbosity: int = 0, started: Callable[[], None] = lambda: None
+) -> int:
+    """Run the service until SIGTERM or SIGINT; the exit code. ``started`` is called once it listens.
 
     ``speed`` makes an embedded cluster's time run faster; beside a real scheduler it must be 1.
 
@@ -94,7 +96,7 @@ def serve(config_path: str, *, speed: float = 1.0, verbosity: int = 0) -> int:
     app = _App(config_path, loaded, speed, verbosity, redactor)
     try:
         with asyncio.Runner(loop_factory=lambda: PacedLoop(speed)) as runner:
-            return runner.run(app.run())
+            return runner.run(app.run(started))
     except DynamicClusterError as error:
         if loaded.settings.logging.log_location:  # who reads standard error is told by the command line
             log.critical("the service ends: %s", error)
@@ -127,7 +129,7 @@ class _App:
         self._background: set[asyncio.Task[Any]] = set()
         self._reloading = asyncio.Lock()
 
-    async def run(self) -> int:
+    async def run(self, started: Callable[[], None]) -> int:
         loaded, general = self._loaded, self._loaded.settings.general
         loop = asyncio.get_running_loop()
         clock: Clock = SystemClock()
@@ -167,6 +169,7 @@ class _App:
             ends.push_async_callback(self._unwatch)
             ends.push_async_callback(self._end_reloads)
             log.info("started: cluster %s, %d resource(s)", general.cluster_id, len(loaded.policy.resources))
+            started()
             try:
                 await engine.run()
             except VersionConflictError:

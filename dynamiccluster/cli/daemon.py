@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import select
+import sys
+from collections.abc import Callable
 from types import TracebackType
 
+from dynamiccluster.cli.text import clean
 from dynamiccluster.errors import BadConfigError
+
+_STARTED = "started"
+_PATIENCE_S = 120.0
+_LONGEST = 4000  # bytes of a reason; a pipe takes them in one piece
 
 
 class PidFile:
@@ -50,10 +59,17 @@ class PidFile:
         self._file = -1
 
 
-def detach() -> None:
-    """Continue as a background process without a terminal; the process that was called ends with status 0."""
+def detach() -> Callable[[str], None]:
+    """Continue as a background process without a terminal.
+
+    The process that was called stays until it is told: the function returned ends it, with code 0 for "", else with
+    the reason on standard error and code 1. It also ends, with code 1, when the background process does.
+    """
+    reading, writing = os.pipe()
     if os.fork():
-        os._exit(0)
+        os.close(writing)
+        os._exit(_wait_for_word(reading))
+    os.close(reading)
     os.setsid()
     if os.fork():
         os._exit(0)
@@ -64,3 +80,31 @@ def detach() -> None:
         os.dup2(nothing, standard)
     if nothing > 2:
         os.close(nothing)
+    told = False
+
+    def tell(reason: str) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            with contextlib.suppress(OSError):  # nobody waits any more
+                os.write(writing, (reason or _STARTED).encode("utf-8", "replace")[:_LONGEST])
+            os.close(writing)
+
+    return tell
+
+
+def _wait_for_word(reading: int) -> int:
+    said = b""
+    while select.select([reading], [], [], _PATIENCE_S)[0]:
+        part = os.read(reading, _LONGEST)
+        if not part:
+            break
+        said += part
+    else:
+        said = f"the service does not listen after {_PATIENCE_S:g} s, but goes on trying; see its log".encode()
+    text = said.decode("utf-8", "replace")
+    if text == _STARTED:
+        return 0
+    sys.stderr.write(f"Error: {clean(text or 'the service ended while it started; its log says why')}\n")
+    sys.stderr.flush()
+    return 1

@@ -34,6 +34,7 @@ def serve(
 ) -> None:
     """Run the service. A bad configuration is refused before anything starts."""
     from dynamiccluster.cli.daemon import PidFile, detach
+    from dynamiccluster.errors import DynamicClusterError
 
     if background and foreground:
         raise click.UsageError("-b and -f exclude each other")
@@ -43,14 +44,21 @@ def serve(
         _require_log(path)
     where = pidfile or (DEFAULT_PIDFILE if background else "")
     with PidFile(str(Path(where).absolute())) if where else nullcontext() as held:
-        if background:
-            detach()
+        tell = detach() if background else _nobody_waits
         if held is not None:
             held.write()
         from dynamiccluster import app
 
-        code = app.serve(path, speed=speed, verbosity=verbose - quiet)
+        try:
+            code = app.serve(path, speed=speed, verbosity=verbose - quiet, started=lambda: tell(""))
+        except DynamicClusterError as error:
+            tell(str(error))
+            raise
     click.get_current_context().exit(code)
+
+
+def _nobody_waits(reason: str) -> None:
+    """In the foreground who started the service sees what becomes of it."""
 
 
 def _require_good(path: str) -> None:
