@@ -25,6 +25,9 @@ class Cloud(Protocol):
     def list_instances(self) -> CloudView:
         """All machines of ours in this tenancy, by one list call (paged), and the quota with everybody's use.
 
+        With ``offers``: what the machines of its resources have and cost, from a cache of the cloud's own description
+        (a table of machine types is never written by hand), and ``notices`` of machines about to be taken away.
+
         A failed or partial list raises. Recently launched machines may be missing, recently ended ones may
         still be there (as ``TERMINATING`` or ``GONE``, or for a while simply as they were).
         """
@@ -32,6 +35,8 @@ class Cloud(Protocol):
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
         """Ask for ``len(specs)`` machines. Returns those the cloud accepted, perhaps fewer.
+
+        ``resource.offering`` says which of the resource's offers is wanted, where there are several.
 
         Raises ``CapacityError``, ``QuotaError``, ``ThrottledError``, ``AuthError``, ``BadConfigError`` or
         ``TransientError`` only when *no* machine came into being, and ``UnknownOutcomeError`` whenever that is

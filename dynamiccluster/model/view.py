@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.instance import Instance
 from dynamiccluster.model.job import Job
+from dynamiccluster.model.offer import Notice, Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class CloudView:
     instances: tuple[Instance, ...] = ()
     strangers: int = 0
     quota: Quota = field(default_factory=Quota)
+    offers: tuple[Offer, ...] = ()  # of the resources of this tenancy; empty = the cloud does not tell
+    notices: tuple[Notice, ...] = ()  # announced since the last view, or still in force
 
 
 @dataclass(frozen=True, slots=True)
