@@ -6,8 +6,8 @@ import pytest
 from sources import Module, imported, module, package
 
 ADAPTER_ROOMS = ("schedulers", "clouds", "checkers", "names")
-SHARED = {"base", "registry", "netns"}
-"""Modules of these rooms that are no adapters: contracts, the table of adapters, and a tool of one cloud."""
+SHARED = {"base", "registry", "netns", "userdata"}
+"""Modules of these rooms that are no adapters: contracts, the table of adapters, and tools of several clouds."""
 
 
 def adapter(name: str) -> str:
