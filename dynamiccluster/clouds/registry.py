@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dynamiccluster.clouds.agreement import agreed
 from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.command import build as command
 from dynamiccluster.clouds.local import LocalCloud
 from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.errors import BadConfigError
@@ -31,6 +33,8 @@ def build_cloud(
     :raises BadConfigError: there is no such adapter, or resources of one tenancy disagree.
     """
     match kind:
+        case "command":
+            return command.build(tenancy, configs, cluster_id, runner, clock)
         case "local":
             return _local(tenancy, configs, cluster_id, runner, clock)
         case _:
@@ -40,7 +44,7 @@ def build_cloud(
 def _local(
     tenancy: str, configs: Mapping[str, Mapping[str, Any]], cluster_id: str, runner: Runner, clock: Clock
 ) -> Cloud:
-    shared = {key: _agreed(tenancy, key, configs) for key in _SHARED_BY_LOCAL}
+    shared = agreed(tenancy, _SHARED_BY_LOCAL, configs)
     network = BridgeNetwork(runner, shared["network"], bridge=shared["bridge"], namespace=shared["network_namespace"])
     return LocalCloud(
         runner,
@@ -52,10 +56,3 @@ def _local(
         network=network,
         max_instances=shared["max_instances"],
     )
-
-
-def _agreed(tenancy: str, key: str, configs: Mapping[str, Mapping[str, Any]]) -> Any:
-    values = {name: config[key] for name, config in configs.items()}
-    if len(set(values.values())) > 1:
-        raise BadConfigError(f"the resources of tenancy {tenancy!r} must have the same {key}, but have {values}")
-    return next(iter(values.values()))

@@ -57,6 +57,14 @@ class UserData:
         return Prepared(self._path, text, bool(used & OF_ONE_NODE), self._environment, self._cluster_id, self._values)
 
 
+def user_data(config: Mapping[str, Any], cluster_id: str) -> UserData | None:
+    """From the keys ``userdata_file`` and ``userdata_values`` of a resource; ``None`` without a file."""
+    if not config["userdata_file"]:
+        return None
+    values = {name: secret.get_secret_value() for name, secret in config["userdata_values"].items()}
+    return UserData(config["userdata_file"], cluster_id, values)
+
+
 @dataclass(frozen=True)
 class Prepared:
     """``per_node``: it says something else to each node, so that each needs a request of its own."""

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 SCHEDULERS = ("slurm", "simulated")
-CLOUDS = ("local", "simulated")
+CLOUDS = ("command", "local", "simulated")

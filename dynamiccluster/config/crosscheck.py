@@ -11,6 +11,7 @@ from dynamiccluster.config.problems import Path, Problem
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import CloudResource
 from dynamiccluster.config.schema_cloud_aws import AwsResource
+from dynamiccluster.config.schema_cloud_command import CommandResource
 from dynamiccluster.config.schema_cloud_local import LocalResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.schema_cloud_simulated import SimulatedResource
@@ -49,6 +50,9 @@ def _capacities(settings: Settings) -> Iterator[Finding]:
         if isinstance(item, LocalResource | SimulatedResource) and item.capacity.cores < 1:
             where = ("cloud", name, "capacity", "cores")
             yield where, f"is missing: a {item.type} cloud cannot tell it", "a whole number, 1 or more"
+        if isinstance(item, CommandResource) and item.capacity.cores < 1 and item.config.offers_command is None:
+            where = ("cloud", name, "capacity", "cores")
+            yield where, "is missing, and there is no offers_command to tell it", "a whole number, 1 or more"
 
 
 def _features(settings: Settings) -> Iterator[Finding]:

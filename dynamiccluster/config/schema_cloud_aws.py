@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from dynamiccluster.config.fields import (
-    FilePath,
     Flag,
     Money,
     Name,
@@ -19,7 +18,7 @@ from dynamiccluster.config.fields import (
     Text,
     Texts,
 )
-from dynamiccluster.config.schema_cloud_common import CommonCloud, ResourceSection
+from dynamiccluster.config.schema_cloud_common import ResourceSection, ScriptedCloud
 from dynamiccluster.config.schema_cluster_common import lower
 
 
@@ -31,7 +30,7 @@ class Disk(Section):
     delete_on_termination: Flag = Field(True, description="Whether the disk goes with the instance.")
 
 
-class AwsConfig(CommonCloud):
+class AwsConfig(ScriptedCloud):
     """Amazon EC2. Without keys the SDK's own sources are used: environment, profile, instance role."""
 
     access_key_id: Secret | None = Field(None, description="Access key.", examples=[{"from_env": "AWS_ACCESS_KEY_ID"}])
@@ -49,11 +48,6 @@ class AwsConfig(CommonCloud):
     subnet_id: Text | None = Field(None, description="Subnet.", examples=["subnet-0123456789abcdef0"])
     use_public_ip_address: Flag | None = Field(
         None, description="Whether instances get a public address. Default: as the subnet says.", examples=[False]
-    )
-    userdata_file: FilePath | None = Field(
-        None,
-        description="User-data script, a Jinja template that is given `minion_id`, the instance's name.",
-        examples=["/etc/dynamiccluster/userdata.sh"],
     )
     spot_bid: Money | None = Field(
         None, description="The most to pay per hour for a spot instance. Absent: on demand.", examples=[0.12]

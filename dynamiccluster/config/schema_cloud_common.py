@@ -7,10 +7,13 @@ from pydantic import Field
 from dynamiccluster.config.fields import (
     Count,
     Features,
+    FilePath,
     Interval,
     Money,
+    Name,
     NamePrefix,
     Seconds,
+    Secret,
     Section,
     SiteName,
     SiteNames,
@@ -71,6 +74,22 @@ class CommonCloud(Section):
         description="Names of instances and hosts are this, `-` and eight characters. Each resource needs its own. "
         "Default: the name of the resource, with `-` for what a host name may not have.",
         examples=["wn-small"],
+    )
+
+
+class ScriptedCloud(CommonCloud):
+    """Keys of clouds whose new machines run a script of the site."""
+
+    userdata_file: FilePath | None = Field(
+        None,
+        description="User-data script, a Jinja template (docs/clouds/user-data.md). It is given `minion_id`, the "
+        "instance's name, among others.",
+        examples=["/etc/dynamiccluster/userdata.sh"],
+    )
+    userdata_values: dict[Name, Secret] = Field(
+        default_factory=dict,
+        description="The template's own variables, as `values.NAME`: keys to join with, for example.",
+        examples=[{"join_key": {"from_file": "/etc/dynamiccluster/join.key"}}],
     )
 
 

@@ -7,17 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from dynamiccluster.config.fields import (
-    FilePath,
     Secret,
     Text,
     Texts,
     Url,
 )
-from dynamiccluster.config.schema_cloud_common import CommonCloud, ResourceSection
+from dynamiccluster.config.schema_cloud_common import ResourceSection, ScriptedCloud
 from dynamiccluster.config.schema_cluster_common import lower
 
 
-class OpenstackConfig(CommonCloud):
+class OpenstackConfig(ScriptedCloud):
     """OpenStack. Without user name and password the SDK's own sources are used: `os_cloud`, or OS_... variables."""
 
     username: Text | None = Field(None, description="User of the account.", examples=["hpc"])
@@ -37,11 +36,6 @@ class OpenstackConfig(CommonCloud):
     security_groups: Texts = Field((), description="Security groups.", examples=[["default"]])
     availability_zone: Text | None = Field(
         None, description="Availability zone. For several zones make several resources.", examples=["az1"]
-    )
-    userdata_file: FilePath | None = Field(
-        None,
-        description="User-data script, a Jinja template that is given `minion_id`, the instance's name.",
-        examples=["/etc/dynamiccluster/userdata.sh"],
     )
 
 

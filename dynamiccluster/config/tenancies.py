@@ -11,6 +11,7 @@ from dynamiccluster.config.to_policy import tenancy_of
 PLACE = {
     "openstack": ("os_cloud", "project", "auth_url", "region_name"),
     "aws": ("region_name",),
+    "command": ("list_command",),
     "local": ("state_dir", "network", "network_namespace"),
     "simulated": (),
 }

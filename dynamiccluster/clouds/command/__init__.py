@@ -1,0 +1,1 @@
+"""A cloud of the site's own: machines that its scripts list, start and end."""
