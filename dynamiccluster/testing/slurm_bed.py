@@ -12,7 +12,7 @@ import os
 import pathlib
 import re
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dynamiccluster.clouds.local import LocalCloud
@@ -44,6 +44,7 @@ _STATES = {
     "STAGE_OUT": JobState.RUNNING,
     "COMPLETED": JobState.COMPLETED,
 }
+_DAEMONS = ("slurmd", "slurmstepd")
 _UP = ("IDLE", "MIXED", "ALLOCATED", "COMPLETING")
 _HELD = ("DRAIN", "MAINT", "RESERVED")
 
@@ -59,6 +60,7 @@ class SlurmBed:
     kind = "slurm"
     cannot: frozenset[str] = frozenset()
     held_word = "JobHeldUser"
+    hostile_name = "new\nline|and|bars <b>&amp; $(reboot) `reboot` 'quoted\""
     job_list = "squeue"
     removal_limit_s = 60.0
 
@@ -67,6 +69,7 @@ class SlurmBed:
         self.prefix = pathlib.Path(facts["prefix"])
         self.runner = runner
         self.clock = clock
+        self._host_lists: dict[str, tuple[str, ...]] = {}
 
     # -- what the service is given -----------------------------------------------------------------------
 
@@ -200,7 +203,18 @@ class SlurmBed:
         return dict(_ENDED.findall(text))
 
     def jobs(self) -> list[Job]:
-        return [_job(record) for record in _records(self.run("scontrol", "-o", "show", "job"), "JobId")]
+        found = _records(self.run("scontrol", "-o", "show", "job"), "JobId")
+        return [_job(record, self._hosts_in(record.get("NodeList", ""))) for record in found]
+
+    def _hosts_in(self, listed: str) -> tuple[str, ...]:
+        """What Slurm itself makes of its short form ``node[01-03]``."""
+        if listed in ("", "(null)", "None"):
+            return ()
+        if "[" not in listed:
+            return tuple(listed.split(","))
+        if listed not in self._host_lists:
+            self._host_lists[listed] = tuple(self.run("scontrol", "show", "hostnames", listed).split())
+        return self._host_lists[listed]
 
     def queue_text(self) -> str:
         return self.run("squeue", "-o", "%i %j %T %r %R")
@@ -226,13 +240,17 @@ class SlurmBed:
         return {what: found for what, found in there.items() if found}
 
     def worker_processes(self) -> list[int]:
-        """Daemons of workers and those of their jobs, in whatever namespace they are."""
-        ours = bed.processes_with(str(self.prefix))
-        return [pid for pid, name in ours.items() if name in ("slurmd", "slurmstepd")]
+        """Daemons of workers, their children and their inits, in whatever namespace they are."""
+        return [
+            one.pid
+            for one in bed.processes_with(str(self.prefix))
+            if one.name in _DAEMONS or "dynamiccluster.clouds.local_worker" in one.command
+        ]
 
     def daemons_of(self, host: str) -> list[int]:
         there = set(bed.processes_in(self.runner, f"{self.facts['namespace']}-{host}"))
-        return sorted(there & set(self.worker_processes()))
+        ours = bed.processes_with(str(self.prefix))
+        return [one.pid for one in ours if one.pid in there and one.name in _DAEMONS]
 
     # -- the head ----------------------------------------------------------------------------------------
 
@@ -251,7 +269,10 @@ class SlurmBed:
         start = (*where, "sh", "-c", "hostname head; exec slurmctld")
         environment = {"SLURM_CONF": self.facts["slurm_conf"]}
         self._ask(start, environment)
-        self._wait(lambda: "is UP" in self.run("scontrol", "ping"), "slurmctld does not answer")
+        self._wait(self._answers, "slurmctld does not answer")
+
+    def _answers(self) -> bool:
+        return self.runner.run((self.program("scontrol"), "ping"), timeout_s=_COMMAND_TIMEOUT_S).returncode == 0
 
     def _end_head(self, number: int) -> list[int]:
         pids = self.head_processes()
@@ -260,7 +281,7 @@ class SlurmBed:
         self._wait(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids), "slurmctld does not end")
         return pids
 
-    def _wait(self, holds: Any, otherwise: str) -> None:
+    def _wait(self, holds: Callable[[], bool], otherwise: str) -> None:
         end = self.clock.monotonic() + _HEAD_LIMIT_S
         while not holds():
             if self.clock.monotonic() > end:
@@ -299,7 +320,7 @@ def _records(text: str, first: str) -> list[dict[str, str]]:
     return records
 
 
-def _job(record: Mapping[str, str]) -> Job:
+def _job(record: Mapping[str, str], hosts: tuple[str, ...]) -> Job:
     task = record.get("ArrayTaskId", "")
     return Job(
         record.get("ArrayJobId", record["JobId"]),
@@ -309,14 +330,14 @@ def _job(record: Mapping[str, str]) -> Job:
         _epoch(record.get("SubmitTime", "")),
         0.0 if record["JobState"] == "PENDING" else _epoch(record.get("StartTime", "")),  # then it is a forecast
         int(record.get("Restarts", "0")),
-        tuple(name for name in record.get("NodeList", "").split(",") if name and name != "(null)"),
+        hosts,
     )
 
 
 def _host(record: Mapping[str, str]) -> Host:
     word = record["State"]
-    state, *flags = word.rstrip("*$~#!%@^-+").split("+")
-    answers = not word.endswith("*") and "NOT_RESPONDING" not in flags
+    state, *flags = (part.rstrip("*$~#!%@^-") for part in word.split("+"))
+    answers = "*" not in word and "NOT_RESPONDING" not in flags
     return Host(record["NodeName"], state in _UP and answers, any(flag in _HELD for flag in flags), word)
 
 
@@ -337,6 +358,9 @@ def _has_templates(resource: Mapping[str, Any], templates: Sequence[str]) -> boo
         if size in line and wanted <= set(line.partition(" AvailableFeatures=")[2].split(" ")[0].split(","))
     ]
     return len(fitting) >= int(resource["quantity"]["max"])
+
+
+_IS_A_BED: type[bed.Bed] = SlurmBed  # for the type checker
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from beds import SYSTEMS
+
 ROOT = Path(__file__).resolve().parents[2]
 CORES = str(len(os.sched_getaffinity(0)))
 HOUR_S = 3600.0
@@ -28,8 +30,15 @@ class Proof:
 PROOFS = (
     Proof("worlds", ("scripts/worlds", "5000", "--jobs", CORES), 24 * HOUR_S),
     Proof("mutants", ("scripts/mutants", "--jobs", CORES), 6 * HOUR_S),
-    Proof("slurm-races", (sys.executable, "scripts/soak.d/slurm.py", "races", "200"), HOUR_S),
-    Proof("slurm-kills", (sys.executable, "scripts/soak.d/slurm.py", "kills", "100"), 4 * HOUR_S),
+    *(
+        Proof(f"{name}-{proof}", (sys.executable, "scripts/soak.d/prove.py", name, proof, str(number)), limit_s)
+        for name, system in SYSTEMS.items()
+        for proof, number, limit_s in (
+            ("races", system.races, 2 * HOUR_S),
+            ("kills", 20, 4 * HOUR_S),
+            ("faults", 100, 2 * HOUR_S),
+        )
+    ),
 )
 NOT_HERE = 3
 """A proof ends with exit code 0 if it holds, and with 3 if this machine is not one for it. To add one, add a line: its
@@ -46,7 +55,7 @@ def main() -> int:
     chosen = [proof for proof in PROOFS if not options.names or proof.name in options.names]
     if options.list:
         for proof in chosen:
-            print(f"{proof.name:<11} {' '.join(proof.command)}")
+            print(f"{proof.name:<14} {' '.join(proof.command)}")
         return 0
     return max([run(proof) for proof in chosen], default=0)
 

@@ -1,4 +1,4 @@
-"""``kill -9`` of the service, wherever it is, and failures of everything around it, beside a real Slurm."""
+"""``kill -9`` of the service, wherever it is, beside a real Slurm."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-from slurm_kills import GENERAL, RESOURCES, SOME_STEPS, at_step, live_through
-from slurm_service import Service
+from rounds.kills import GENERAL, RESOURCES, SOME_STEPS, at_step, first_telling, live_through
+from rounds.service import Service
 
 from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm-crashes")]
 
 
 @pytest.fixture(scope="module")
@@ -26,5 +26,4 @@ def bed() -> Iterator[SlurmBed]:
 @pytest.mark.parametrize("step", SOME_STEPS)
 def test_killed_at_a_step(bed: SlurmBed, tmp_path: pathlib.Path, step: str) -> None:
     service = Service(bed, tmp_path, f"kill{SOME_STEPS.index(step)}", RESOURCES, GENERAL)
-    nth = 2 if step.endswith("commit") else 1  # the first is made before anything is known
-    assert live_through(service, at_step(step, nth)), "it did not come to this step"
+    assert live_through(service, at_step(step, first_telling(step))), "it did not come to this step"

@@ -22,7 +22,7 @@ from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240), pytest.mark.xdist_group("slurm-jobs")]
 CLUSTER = "system"
 SMALL = Resource("small", "local", "local", Capacity(4, 4000), max_nodes=4, features=frozenset({"std"}))
 BIG = Resource("big", "local", "local", Capacity(8, 16000), max_nodes=2, features=frozenset({"bigmem"}))
@@ -211,7 +211,7 @@ def test_without_slurmctld_a_poll_fails_and_says_so(bed: SlurmBed, nodes: Nodes)
 def test_nothing_is_left_of_a_bed() -> None:
     if why_not():
         pytest.skip(why_not())
-    with slurm_bed("10.77.4.0/24") as bed:
+    with slurm_bed("10.77.9.0/24") as bed:
         nodes = Nodes(bed)
         nodes.start(SMALL, 2)
         namespace = str(bed.facts["namespace"])

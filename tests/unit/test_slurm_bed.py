@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from dynamiccluster.testing import slurm_bed
+from dynamiccluster.testing import bed, slurm_bed
 
 
 def test_only_where_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(slurm_bed.SWITCH, raising=False)
-    assert slurm_bed.SWITCH in slurm_bed.why_not()
+    monkeypatch.delenv(bed.SWITCH, raising=False)
+    assert bed.SWITCH in slurm_bed.why_not()
 
 
 def test_never_beside_a_slurm_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(slurm_bed.SWITCH, "1")
-    monkeypatch.setattr(slurm_bed.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(slurm_bed.pathlib.Path, "exists", lambda path: path.name == "debian_version")
-    monkeypatch.setattr(slurm_bed.shutil, "which", lambda _name: "/usr/sbin/slurmctld")
+    monkeypatch.setenv(bed.SWITCH, "1")
+    monkeypatch.setattr(bed.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(bed.pathlib.Path, "exists", lambda path: path.name == "debian_version")
+    monkeypatch.setattr(bed.shutil, "which", lambda _name: "/usr/sbin/slurmctld")
     assert "has one already" in slurm_bed.why_not()

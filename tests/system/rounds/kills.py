@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from slurm_service import Service, nodes_of, put_away, sweep, until_declared
+from dynamiccluster.testing.bed import JobState, Order
+from rounds.service import Service, kind, put_away, sweep, until_declared
 
 SOME_STEPS = (
     "before-commit",
@@ -26,13 +27,18 @@ STEPS = (
     "after-call:host-remove",
     "after-call:terminate",
 )
-RESOURCES: dict[str, dict[str, Any]] = {
-    "twin": {"quantity": {"min": 0, "max": 4}, "capacity": {"cores": 2, "memory_mib": 1000}},
-}
+"""Before and after each commit, call and record of a node's life; a reply arrives at ``after-call``."""
+
+RESOURCES: dict[str, dict[str, Any]] = {"twin": kind(2, 1000, 4)}
 GENERAL = {"max_idle_time": 2}
 JOB_S = 4
 LIFE_S = 14.0
 """From the start of the service until both nodes have gone, with polls every second."""
+
+
+def first_telling(step: str) -> int:
+    """The number of this step's first occurrence that something depends on: the first commits know of nothing yet."""
+    return 2 if step.endswith("commit") else 1
 
 
 def live_through(service: Service, kill: Callable[[Service], bool]) -> bool:
@@ -47,13 +53,14 @@ def live_through(service: Service, kill: Callable[[Service], bool]) -> bool:
     try:
         until_declared(service)
         service.stop()
-        array = service.bed.sbatch("-a", "0-1", "--exclusive", "--open-mode=append", wrap=f"echo ran; sleep {JOB_S}")
+        order = Order(f"echo ran; sleep {JOB_S}", cores=2)
+        jobs = [service.bed.submit(order) for _ in range(2)]
         killed = kill(service)
         service.until(lambda: _books_are_right(service), 30, "what there is and what is recorded are the same")
         service.until(lambda: not service.waiting_or_running(), 60, "the jobs have ended")
-        states = {service.seen[job_id]["JobState"] for job_id in service.jobs()}
-        assert states == {"COMPLETED"}, service.scene()
-        assert service.bed.output_of(array) == "ran\nran\n", service.scene()
+        for job_id in jobs:
+            assert service.job(job_id).state is JobState.COMPLETED, service.scene()
+            assert service.bed.output_of(job_id) == "ran\n", service.scene()
         assert not service.restarts, service.scene()
         put_away(service)
         assert len(service.machines) == 2, service.scene()
@@ -73,7 +80,7 @@ def at_step(step: str, nth: int) -> Callable[[Service], bool]:
         began, quiet_at = time.monotonic(), 0.0
         while service.process.poll() is None and time.monotonic() - began < 60:
             service.look()
-            over = not service.waiting_or_running() and not service.recorded() and not nodes_of(service.bed)
+            over = not service.waiting_or_running() and not service.recorded() and not service.hosts()
             quiet_at = (quiet_at or time.monotonic()) if over else 0.0
             if quiet_at and time.monotonic() - quiet_at > 3:
                 return False
@@ -102,5 +109,4 @@ def after_seconds(delay_s: float) -> Callable[[Service], bool]:
 
 
 def _books_are_right(service: Service) -> bool:
-    living = sorted(one.host_name for one in service.machines if one.ended_at is None)
-    return living == service.recorded()
+    return service.living == service.recorded()

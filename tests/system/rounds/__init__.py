@@ -1,0 +1,1 @@
+"""The rounds that every scheduler must pass, on its real system or on its behaving double; see ``testing/bed``."""
