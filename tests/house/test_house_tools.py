@@ -11,6 +11,7 @@ MAY_START_PROGRAMS = {
     "kit/runner.py": "the one place for it",
     "cli/daemon.py": "a service that goes into the background forks itself",
     "clouds/local_worker.py": "a program of its own: the first process of a local instance, which must fork and exec",
+    "testing/stand_in/processes.py": "programs of their own: daemons and jobs of the doubles of schedulers",
 }
 
 TIME_CALLS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
