@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dynamiccluster.decide import breaker, learned
 from dynamiccluster.decide.draft import SCHEDULER, Draft
-from dynamiccluster.decide.grow import launch
+from dynamiccluster.decide.launch import launch
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import open_ledger
 from dynamiccluster.decide.orphans import new_node_id, take_in_adopted, unclaimed_machine

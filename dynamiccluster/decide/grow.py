@@ -9,21 +9,20 @@ from operator import attrgetter
 
 from dynamiccluster.decide import breaker, learned, match
 from dynamiccluster.decide.demand import MOST, Group, Queue, by_priority, whole
-from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
+from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
 from dynamiccluster.decide.hosts import Hosts
+from dynamiccluster.decide.launch import launch, launch_nodes
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import Ledger, open_ledger
-from dynamiccluster.decide.orphans import new_node_ids, request
+from dynamiccluster.decide.orphans import new_node_ids
 from dynamiccluster.decide.pack import Packer, Packing
 from dynamiccluster.decide.rows import Row, Rows, Stage
-from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, HostState
-from dynamiccluster.model.launch import Launch, LaunchState
-from dynamiccluster.model.memory import BreakerState, Nomination
+from dynamiccluster.model.memory import Nomination
 from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
 from dynamiccluster.model.resource import Resource
-from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
+from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState
 
 _JOB_ID = attrgetter("job_id")
 
@@ -132,7 +131,7 @@ def _launch_for_jobs(draft: Draft, queue: Queue, packing: Packing) -> None:
         head = queue.groups[purchase.group].jobs[0].job_id
         wanted.setdefault(purchase.resource, {}).update(dict.fromkeys(islice(node_ids, purchase.count), head))
     for name, heads in wanted.items():
-        _launch(draft, draft.resource(name), list(heads), _for_jobs(heads.values()), "engine")
+        launch_nodes(draft, draft.resource(name), list(heads), _for_jobs(heads.values()))
         draft.nominations.update((node_id, Nomination(until_obs=0.0, job_id=head)) for node_id, head in heads.items())
 
 
@@ -170,57 +169,6 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
             if count > 0:
                 ledger.take(resource, count)
                 launch(draft, resource, count, f"minimum of {resource.min_nodes} node(s)")
-
-
-def launch(draft: Draft, resource: Resource, count: int, reason: str, *, actor: str = "engine") -> list[str]:
-    """Create the nodes and launch requests; the ids of the new nodes. The caller has checked the limits."""
-    node_ids = new_node_ids(draft, count)
-    _launch(draft, resource, node_ids, reason, actor)
-    return node_ids
-
-
-def _launch(draft: Draft, resource: Resource, node_ids: list[str], reason: str, actor: str) -> None:
-    batch = draft.policy.limits.launch_batch or len(node_ids)
-    for start in range(0, len(node_ids), batch):
-        ids = node_ids[start : start + batch]
-        record = Launch(
-            launch_id=f"{draft.policy.cluster_id}-{ids[0]}",
-            resource=resource.name,
-            tenancy=resource.tenancy,
-            node_ids=tuple(ids),
-            state=LaunchState.OPEN,
-            requested_at=draft.now,
-        )
-        draft.put_launch(record)
-        action_id = draft.new_action_id()
-        nodes = [_new_node(draft, resource, node_id, record.launch_id, action_id, reason) for node_id in ids]
-        request(draft, record, nodes, action_id, reason, actor)
-        for node in nodes:
-            draft.event(EventKind.NODE, f"launch decided {reason}", node=node, actor=actor, to_state=node.state)
-    known = draft.breakers.get(resource.name)
-    if known and known.state is BreakerState.HALF_OPEN:
-        draft.breakers[resource.name] = replace(known, trial_node=node_ids[0])
-
-
-def _new_node(
-    draft: Draft, resource: Resource, node_id: str, launch_id: str, action_id: str, reason: str
-) -> WorkerNode:
-    name = f"{resource.name_prefix or resource.name}-{node_id}"
-    node = WorkerNode(
-        node_id=node_id,
-        resource=resource.name,
-        tenancy=resource.tenancy,
-        launch_id=launch_id,
-        state=NodeState.REQUESTED,
-        host_name=name,
-        instance_name=name,
-        created_at=draft.now,
-        state_since_at=draft.now,
-        state_since_obs=draft.obs(cloud_source(resource.tenancy)),
-        action_id=action_id,
-        reason=reason,
-    )
-    return draft.put(node)
 
 
 # -- the report --------------------------------------------------------------------------------------
