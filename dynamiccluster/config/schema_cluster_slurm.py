@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from dynamiccluster.config.fields import (
     Argv,
     FilePath,
+    Interval,
     Name,
     NamePrefix,
     Positive,
@@ -45,6 +46,12 @@ class SlurmConfig(CommonCluster):
         "queue_",
         description="A partition that is a node set with the feature of this name and its own is served by nodes that "
         "have the feature.",
+    )
+    reservation_lead_s: Interval = Field(
+        300.0,
+        description="A job is served only if it could end before somebody else's reservation of all nodes begins even "
+        "when its nodes take so long to come.",
+        examples=[300],
     )
 
 

@@ -43,3 +43,5 @@ class Host:
     address: str = ""
     detail: str = ""  # the scheduler's own state word(s), for people
     template: bool = False  # stands for a shape only (FUTURE node, placeholder), never for a machine
+    kept: str = ""  # why the host may not be removed now although nobody holds it ("reservation x")
+    free_for_s: float = 0.0  # only jobs that end within this time may start here (a reservation lies ahead); 0 = all

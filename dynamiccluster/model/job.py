@@ -80,6 +80,8 @@ class Job:
     hosts: tuple[str, ...] = ()  # where it runs, or is about to
     rerunnable: bool = True
     stuck: bool = False  # the scheduler has given up on it and needs a word from us (Slurm BadConstraints)
+    gang: str = ""  # jobs with the same word start together or not at all (components of one heterogeneous job)
+    comment: str = ""  # what administrators, or we, wrote on it; read only where reasons are told to the queue
 
     @property
     def startable_tasks(self) -> int:

@@ -36,6 +36,7 @@ def build_scheduler(
                 template_prefix=config["template_prefix"],
                 template_limit=config["template_limit"],
                 queue_feature_prefix=config["queue_feature_prefix"],
+                reservation_lead_s=config["reservation_lead_s"],
             )
         case _:
             raise BadConfigError(f"cluster.type: there is no adapter for {kind!r} in this version")

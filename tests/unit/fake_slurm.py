@@ -57,6 +57,9 @@ class FakeSlurm:
         self.restarts = ""  # what it prints when asked how often jobs were started
         self.jobs_on: dict[str, list[str]] = {}
         self.licences = ""
+        self.reservations = "No reservations in the system\n"
+        self.limits = ""
+        self.enforce = "none"
         self.hang_on: set[str] = set()  # verbs of scontrol that are executed, but never answered
         self.complaints: dict[str, str] = {}  # verb -> what it says instead of doing it
         self.runner = FakeRunner()
@@ -95,11 +98,15 @@ class FakeSlurm:
     def _show(self, call: Call, words: list[str], named: dict[str, str]) -> Completed | str:
         match words[1]:
             case "config":
-                return CONFIG.format(self.max_nodes)
+                return CONFIG.format(self.max_nodes) + f"AccountingStorageEnforce = {self.enforce}\n"
             case "partition":
                 return PARTITIONS
             case "licenses":
                 return self.licences
+            case "reservation":
+                return self.reservations
+            case "assoc_mgr":
+                return self.limits
         if len(words) > 2:
             found = self.nodes.get(words[2])
             return found.show() if found else Completed(call.argv, 1, "", f"Node {words[2]} not found\n", 0.0)

@@ -53,6 +53,7 @@ def job_line(job_id: str, reason: str, eligible_at: float = 0, name: str = "x", 
         "EligibleTime": f"{eligible_at:.0f}" if eligible_at else "N/A",
         "StartTime": "N/A",
         "Licenses": licences,
+        "UserName": "alice",
         "Partition": "main",
         "tres-alloc": "cpu=1,mem=100M,node=1",
         "MinMemory": "100M",
@@ -331,7 +332,7 @@ def test_licences_are_asked_for_only_when_somebody_wants_one() -> None:
     assert [job.wait for job in scheduler.poll().jobs] == [Wait.HELPS, Wait.NO]
 
 
-def test_a_poll_takes_two_commands_however_many_jobs() -> None:
+def test_a_poll_takes_three_commands_however_many_jobs() -> None:
     slurm = FakeSlurm()
     scheduler = adapter(slurm)
     scheduler.poll()
@@ -341,8 +342,8 @@ def test_a_poll_takes_two_commands_however_many_jobs() -> None:
         registered(slurm, f"n{at}")
     view = scheduler.poll()
     assert (len(view.jobs), len(view.hosts)) == (1000, 50)
-    assert len(slurm.runner.calls) - before == 2
-    assert [argv[0] for argv in slurm.runner.argvs[before:]] == ["scontrol", "squeue"]  # hosts first
+    assert len(slurm.runner.calls) - before == 3
+    assert [argv[0] for argv in slurm.runner.argvs[before:]] == ["scontrol", "squeue", "scontrol"]  # hosts first
 
 
 @pytest.mark.parametrize(
@@ -431,8 +432,9 @@ def test_the_environment_cannot_mislead(monkeypatch: pytest.MonkeyPatch) -> None
         ),
     )
     adapter(slurm, command_prefix=("sudo",)).poll()
-    assert slurm.runner.argvs[-1][:5] == ("sudo", "env", "-u", "SQUEUE_USERS", "squeue")
-    environment = slurm.runner.calls[-1].env
+    (squeue,) = [call for call in slurm.runner.calls if "squeue" in call.argv]
+    assert squeue.argv[:5] == ("sudo", "env", "-u", "SQUEUE_USERS", "squeue")
+    environment = squeue.env
     assert environment is not None
     assert (environment["SLURM_TIME_FORMAT"], environment["SLURM_BITSTR_LEN"]) == ("%s", "0")
 

@@ -9,80 +9,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slurm_lines import DEFAULTS, TOKEN, line, one, parsed
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.job import Job, JobState, Shape, Wait
-from dynamiccluster.schedulers.slurm.jobs_parse import (
-    Queue,
-    output_format,
-    parse_jobs,
-    tasks_in,
-)
-from dynamiccluster.schedulers.slurm.licences_parse import lower_unlicensed, parse_licences
+from dynamiccluster.schedulers.slurm.jobs_parse import output_format, parse_jobs, tasks_in
 from dynamiccluster.schedulers.slurm.nodes_parse import parse_nodes
 from dynamiccluster.schedulers.slurm.reasons import STATES
 from dynamiccluster.schedulers.slurm.shape_parse import kinds_of
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "slurm"
-TOKEN = "~5f3a~"
 NOW = 1795164815.0
 """When ``squeue_token.txt`` was recorded."""
-
-DEFAULTS = {
-    "JobArrayID": "7",
-    "SubmitTime": "1795164000",
-    "PriorityLong": "100",
-    "State": "PENDING",
-    "Reason": "Resources",
-    "Requeue": "1",
-    "Licenses": "(null)",
-    "Dependency": "(null)",
-    "Reservation": "(null)",
-    "QOS": "normal",
-    "UserName": "alice",
-    "EligibleTime": "1795164000",
-    "StartTime": "N/A",
-    "NodeList": "",
-    "Partition": "main",
-    "Account": "physics",
-    "NumNodes": "1",
-    "NumTasks": "1",
-    "NumCPUs": "1",
-    "cpus-per-task": "1",
-    "NTPerNode": "0",
-    "MinCpus": "1",
-    "MinMemory": "100M",
-    "tres-alloc": "cpu=1,mem=100M,node=1,billing=1",
-    "tres-per-job": "N/A",
-    "tres-per-node": "N/A",
-    "tres-per-task": "N/A",
-    "tres-per-socket": "N/A",
-    "mem-per-tres": "N/A",
-    "Feature": "(null)",
-    "OverSubscribe": "OK",
-    "ReqNodes": "",
-    "TimeLimit": "1-00:00:00",
-    "Name": "wrap",
-}
-
-
-def line(token: str = TOKEN, **values: str) -> str:
-    """One record. Dashes of column names are written as underscores."""
-    named = {key.replace("_", "-"): value for key, value in values.items()}
-    assert not named.keys() - DEFAULTS.keys()
-    separators = [word.partition(":") for word in output_format(token).split(",")]
-    return "".join({**DEFAULTS, **named}[name] + separator for name, _, separator in separators) + "\n"
-
-
-def parsed(*lines: str, **options: float) -> Queue:
-    return parse_jobs("".join(lines), TOKEN, **options)  # type: ignore[arg-type]
-
-
-def one(**values: str) -> Job:
-    queue = parsed(line(**values))
-    assert not queue.dropped
-    (job,) = queue.jobs
-    return job
 
 
 @pytest.fixture(scope="module")
@@ -221,11 +159,7 @@ def test_the_older_recording_with_accounts_qos_and_gpus() -> None:
     assert jobs["down"].wait is Wait.NO  # -w n6
     assert jobs["gpupt"].shape.chunk.gpus * jobs["gpupt"].shape.chunks == 2
     assert jobs["gpn"].shape.chunk == Capacity(1, 1000, 2)
-    free = parse_licences((RECORDED / "scontrol_show_licenses_o.txt").read_text())
-    assert free == {"matlab": 0}
-    lowered = {job.name: job for job in lower_unlicensed(queue, free)}
-    assert lowered["lic"].wait is Wait.NO
-    assert "matlab:1" in lowered["lic"].reason
+    assert queue.licences == {queue.jobs.index(jobs["lic"]): "matlab:1"}
 
 
 DOCUMENTED_STATES = [
@@ -317,7 +251,6 @@ def test_an_unknown_reason_counts_and_is_told() -> None:
 
 
 def test_what_the_reason_does_not_show() -> None:
-    assert one(Reservation="r1").wait is Wait.NO
     assert one(Dependency="afterok:3(unfulfilled)").wait is Wait.NO
     assert one(Dependency="afterok:3(failed)", Reason="Priority").wait is Wait.NO
     assert one(ReqNodes="n[1-2]").wait is Wait.NO
@@ -325,6 +258,26 @@ def test_what_the_reason_does_not_show() -> None:
     assert one(State="SPECIAL_EXIT").wait is Wait.NO
     begin = parsed(line(EligibleTime="1795165000", Reason="ReqNodeNotAvail, May be reserved"), now=1795164500).jobs[0]
     assert (begin.wait, begin.reason, begin.eligible_at) == (Wait.NOT_YET, "BeginTime", 1795165000)
+
+
+def test_a_begin_time_that_has_come_needs_no_word_of_slurms() -> None:
+    text = line(EligibleTime="1795164500", Reason="BeginTime")
+    before, after = parsed(text, now=1795164499).jobs[0], parsed(text, now=1795164500).jobs[0]
+    assert (before.wait, before.eligible_at) == (Wait.NOT_YET, 1795164500)
+    assert (after.wait, after.eligible_at) == (Wait.HELPS, 0)
+
+
+def test_components_of_a_job_know_each_other() -> None:
+    jobs = parsed(line(JobArrayID="48+0"), line(JobArrayID="48+1"), line(JobArrayID="49")).jobs
+    assert [(job.job_id, job.gang) for job in jobs] == [("48+0", "48"), ("48+1", "48"), ("49", "")]
+
+
+def test_comments_are_read_where_they_are_asked_for() -> None:
+    texts = ("(null)", "of an admin|with\nlines", "")
+    lines = [line().removesuffix("\n") + text + TOKEN + "\n" for text in texts]
+    jobs = parse_jobs("".join(lines), TOKEN, comments=True).jobs
+    assert [job.comment for job in jobs] == ["", "of an admin|with\nlines", ""]
+    assert output_format(TOKEN, comments=True).endswith(f"Name:{TOKEN},admin_comment:{TOKEN}")
 
 
 def test_a_job_slurm_gave_up_on_is_stuck() -> None:
@@ -339,43 +292,6 @@ def test_a_node_limit_is_final_only_beyond_the_partitions_own() -> None:
     assert parse_jobs(text, TOKEN, max_nodes={"main": 8}).jobs[0].wait is Wait.NO
     assert parse_jobs(text, TOKEN, max_nodes={"main": 9}).jobs[0].wait is Wait.HELPS
     assert parse_jobs(text, TOKEN, max_nodes={"other": 1}).jobs[0].wait is Wait.HELPS
-
-
-def test_priority_hides_a_limit_that_its_like_show() -> None:
-    limit = line(JobArrayID="1", Reason="QOSMaxJobsPerUserLimit")
-    mine, other_user, other_qos = (
-        line(JobArrayID="2", Reason="Priority"),
-        line(JobArrayID="3", Reason="Priority", UserName="bob"),
-        line(JobArrayID="4", Reason="Priority", QOS="high"),
-    )
-    waits = {job.job_id: job.wait for job in parsed(limit, mine, other_user, other_qos).jobs}
-    assert waits == {"1": Wait.NO, "2": Wait.NOT_YET, "3": Wait.HELPS, "4": Wait.HELPS}
-    group = line(JobArrayID="1", Reason="QOSGrpCpuLimit")
-    assert [job.wait for job in parsed(group, mine, other_user).jobs] == [Wait.NO, Wait.NOT_YET, Wait.NOT_YET]
-    own = line(JobArrayID="1", Reason="QOSMaxCpuPerJobLimit")
-    assert parsed(own, mine).jobs[1].wait is Wait.HELPS
-    account = line(JobArrayID="1", Reason="AssocGrpCpuLimit", QOS="low")
-    assert [job.wait for job in parsed(account, mine, other_user).jobs] == [Wait.NO, Wait.NOT_YET, Wait.NOT_YET]
-
-
-def test_licences_are_given_out_by_priority() -> None:
-    jobs = parsed(
-        line(JobArrayID="1", Licenses="matlab:2", PriorityLong="1"),
-        line(JobArrayID="2", Licenses="matlab:1", PriorityLong="3"),
-        line(JobArrayID="3_[0-9]", Licenses="matlab", PriorityLong="2"),
-        line(JobArrayID="4", Licenses="ansys:1"),
-        line(JobArrayID="5"),
-    )
-    assert set(jobs.licences) == {0, 1, 2, 3}
-    left = {job.job_id: job for job in lower_unlicensed(jobs, {"matlab": 3})}
-    assert {job_id: job.wait for job_id, job in left.items()} == {
-        "1": Wait.NO,
-        "2": Wait.HELPS,
-        "3": Wait.HELPS,
-        "4": Wait.NO,
-        "5": Wait.HELPS,
-    }
-    assert left["3"].startable_tasks == 2
 
 
 def test_equal_requests_share_one_shape() -> None:

@@ -26,12 +26,11 @@ from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_address, require_host_name
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.model.host import Host, HostState
-from dynamiccluster.model.job import Job
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.slurm.calls import SlurmCalls
+from dynamiccluster.schedulers.slurm.hindrances import Hindrances
 from dynamiccluster.schedulers.slurm.jobs_parse import output_format, parse_jobs
-from dynamiccluster.schedulers.slurm.licences_parse import lower_unlicensed, parse_licences
 from dynamiccluster.schedulers.slurm.nodes import NodeAttributes, Templates
 from dynamiccluster.schedulers.slurm.nodes_parse import (
     Config,
@@ -42,7 +41,6 @@ from dynamiccluster.schedulers.slurm.nodes_parse import (
     parse_partitions,
 )
 from dynamiccluster.schedulers.slurm.reasons import STUCK_REASON
-from dynamiccluster.schedulers.slurm.requeues_parse import RESTARTS_FORMAT, mark_requeued, perhaps_requeued
 from dynamiccluster.schedulers.slurm.shape_parse import kinds_of
 
 log = logging.getLogger(__name__)
@@ -67,8 +65,9 @@ class SlurmScheduler:
     ``command_prefix`` stands before every command (``sudo -n -u slurm``). ``timeout_s``: of one command;
     ``scontrol delete`` was seen to block for 8 s while Slurm talked to a dead node, and all commands for 9 s when
     slurmctld is down. ``template_limit``: at most so many templates per shape. ``queue_feature_prefix``: with the
-    name of a partition, the feature that makes a node serve it. ``new_token`` makes the separator of columns, which
-    must be unpredictable to users.
+    name of a partition, the feature that makes a node serve it. ``reservation_lead_s``: a job is served if it could
+    end before a reservation begins even when its nodes take so long to come. ``new_token`` makes the separator of
+    columns, which must be unpredictable to users.
     """
 
     def __init__(
@@ -86,6 +85,7 @@ class SlurmScheduler:
         template_prefix: str = "dc-template",
         template_limit: int = 256,
         queue_feature_prefix: str = "queue_",
+        reservation_lead_s: float = 300.0,
         new_token: Callable[[], str] = _new_token,
     ) -> None:
         self._clock = clock
@@ -102,6 +102,7 @@ class SlurmScheduler:
             slurm_conf=slurm_conf,
             timeout_s=timeout_s,
         )
+        self._hindrances = Hindrances(self._calls, reservation_lead_s)
         self._templates = Templates(self._calls, self._nodes, template_prefix, template_limit)
         self._site: tuple[Config, Partitions] | None = None
         self._puzzling: set[str] = set()  # reasons already logged
@@ -117,17 +118,16 @@ class SlurmScheduler:
             queue = parse_jobs(text, token, kinds, config.memory_counts, partitions.max_nodes, now)
         except ValueError as error:
             raise TransientError(f"squeue: {error}") from error
-        jobs = queue.jobs
-        if queue.licences:
-            jobs = lower_unlicensed(queue, parse_licences(self._calls.ask("-o", "show", "licenses")))
+        seen = self._hindrances.look(queue, nodes.hosts, config, partitions, now)
         for reason in queue.unknown_reasons - self._puzzling:
             self._puzzling.add(reason)
             log.warning("unknown pending reason %r: its jobs are taken to wait for nodes", reason)
         return SchedulerView(
             started_at,
             self._clock.now(),
-            self._mark_requeued(jobs, config.requeue_wait_s, now),
-            nodes.hosts,
+            seen.jobs,
+            seen.hosts,
+            stale_facets=seen.stale,
             dropped=nodes.dropped + queue.dropped,
         )
 
@@ -305,20 +305,6 @@ class SlurmScheduler:
         except UnknownOutcomeError:
             if self.find(host_name) is not None:
                 raise
-
-    def _mark_requeued(self, jobs: tuple[Job, ...], requeue_wait_s: float, now: float) -> tuple[Job, ...]:
-        """Show as stuck the jobs that wait for the two minutes after a requeue to pass, ours or Slurm's own."""
-        suspects = list(
-            dict.fromkeys(job_id.partition("+")[0] for job_id in perhaps_requeued(jobs, requeue_wait_s, now))
-        )
-        if not suspects:
-            return jobs
-        only = ("-j", ",".join(suspects)) if len(suspects) <= _BATCH else ()
-        try:
-            restarts = self._calls.ask_jobs("-h", "-a", "-t", "PENDING", *only, "-O", RESTARTS_FORMAT)
-        except NotFoundError:
-            return jobs  # none of them is there any more
-        return mark_requeued(jobs, restarts, requeue_wait_s, now)
 
 
 def _require_node_name(name: str) -> None:

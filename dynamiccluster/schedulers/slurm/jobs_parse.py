@@ -13,12 +13,19 @@ import gc
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
-from dynamiccluster.schedulers.slurm.reasons import BEGIN_REASON, STATES, STUCK_REASON, limit_group, wait_of
-from dynamiccluster.schedulers.slurm.shape_parse import SHAPE_FIELDS, Kind, host_names, parse_shape, plain
+from dynamiccluster.schedulers.slurm.reasons import BEGIN_REASON, STATES, STUCK_REASON, wait_of
+from dynamiccluster.schedulers.slurm.shape_parse import (
+    NOTHING,
+    SHAPE_FIELDS,
+    Kind,
+    host_names,
+    parse_shape,
+    plain,
+)
 
 _STATUS_FIELDS = ("State", "Reason", "Requeue", "Licenses", "Dependency", "Reservation", "QOS", "UserName")
 _PLACE_FIELDS = ("StartTime", "NodeList")
@@ -32,11 +39,31 @@ _GROUPS = (
     SHAPE_FIELDS,
     ("Name",),
 )
+_COMMENT_GROUP = ("admin_comment",)
 
 _TASKS = re.compile(r"\[([\d,:-]*)(?:%(\d+))?(\.\.\.)?\]?$")
 _JOB_ID = re.compile(r"\d+(_(\d+|\[[\d,:%.-]*\]?))?(\+\d+)?")
+_REQUEST_AT = SHAPE_FIELDS.index("tres-alloc")
 _MOST_DROPPED = 20
 """So many odd records are told one by one; the rest is a number."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Status:
+    """What many jobs have in common besides their shape. One object for all that show the same words."""
+
+    state: JobState
+    reason: str  # Slurm's own word
+    shown_reason: str  # "" unless it waits
+    wait: Wait
+    known: bool
+    stuck: bool
+    node_limit: bool
+    rerunnable: bool
+    licences: str
+    reservation: str
+    qos: str
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +74,14 @@ class Queue:
     dropped: tuple[str, ...]
     licences: Mapping[int, str]  # index in ``jobs`` -> licences asked for, of waiting jobs that nodes would help
     unknown_reasons: frozenset[str]
+    statuses: Sequence[Status] = ()  # of each job
+    requests: Sequence[str] = field(default=(), repr=False)  # of each job: its TRES, ``cpu=1,mem=100M,node=1``
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
-    state: JobState
-    reason: str  # Slurm's own word
-    shown_reason: str  # "" unless it waits
-    wait: Wait
-    known: bool
-    stuck: bool
-    node_limit: bool
-    rerunnable: bool
-    licences: str
-    qos: str
-    user: str
-
-
-def output_format(token: str) -> str:
-    """The value of ``squeue -O`` that :func:`parse_jobs` reads."""
-    return ",".join(f"{name}:{token if name is group[-1] else '|'}" for group in _GROUPS for name in group)
+def output_format(token: str, comments: bool = False) -> str:
+    """The value of ``squeue -O`` that :func:`parse_jobs` reads. ``comments``: with what administrators wrote."""
+    groups = (*_GROUPS, _COMMENT_GROUP) if comments else _GROUPS
+    return ",".join(f"{name}:{token if name is group[-1] else '|'}" for group in groups for name in group)
 
 
 def parse_jobs(
@@ -76,18 +91,21 @@ def parse_jobs(
     memory_counts: bool = True,
     max_nodes: Mapping[str, int] | None = None,
     now: float = 0.0,
+    comments: bool = False,
 ) -> Queue:
     """The jobs in ``text``, and a sentence for each record that could not be read.
 
+    What the reasons hide (licences, limits, reservations) is looked for elsewhere.
+
     ``kinds`` and ``memory_counts``: see :func:`~dynamiccluster.schedulers.slurm.shape_parse.parse_shape`.
     ``max_nodes``: ``MaxNodes`` of the partitions that have one. Times are epoch seconds (``SLURM_TIME_FORMAT=%s``).
-    ``now``: when the text was asked for.
+    ``now``: when the text was asked for. ``comments``: as in :func:`output_format`.
 
     :raises ValueError: the text was cut off, or none of its records can be read.
     """
     reader = _Reader(tuple(kinds), memory_counts, max_nodes or {}, now)
     with _collector_paused():
-        reader.read(_records(text, token))
+        reader.read(_records(text, token, comments))
     if reader.dropped and not reader.jobs:
         raise ValueError(f"none of {len(reader.dropped)} jobs can be read: {reader.dropped[0]}")
     return reader.queue()
@@ -105,18 +123,22 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _records(text: str, token: str) -> Iterable[Sequence[str]]:
-    """The values of each record, as many as there are groups unless the record is damaged.
+def _records(text: str, token: str, comments: bool) -> Iterable[Sequence[str]]:
+    """The values of each record, nine unless the record is damaged: of each group and the comment.
 
     :raises ValueError: the text was cut off.
     """
     values = ("\n" + text).split(token)
     if values.pop() != "\n":
         raise ValueError("the list of jobs was cut off")
-    size = len(_GROUPS)
+    size = len(_GROUPS) + comments
     if len(values) % size == 0 and all(value.startswith("\n") for value in values[::size]):
-        return zip(*(values[at::size] for at in range(size)), strict=True)
-    return [record.split(token) for record in ("\n" + text).split(token + "\n")[:-1]]
+        columns: list[Iterable[str]] = [values[at::size] for at in range(size)]
+        if not comments:
+            columns.append([""] * (len(values) // size))
+        return zip(*columns, strict=True)
+    records = [record.split(token) for record in ("\n" + text).split(token + "\n")[:-1]]
+    return records if comments else [[*record, ""] for record in records]
 
 
 class _Draft:
@@ -132,9 +154,10 @@ class _Draft:
     def __init__(
         self,
         job_id: str,
-        status: _Status,
+        status: Status,
         shape: Shape,
         name: str,
+        comment: str,
         priority: float,
         submitted_at: float,
         wait: Wait,
@@ -160,6 +183,8 @@ class _Draft:
         self.hosts = hosts
         self.rerunnable = status.rerunnable
         self.stuck = status.stuck
+        self.gang = ""
+        self.comment = comment
 
 
 class _Reader:
@@ -172,20 +197,23 @@ class _Reader:
         self._now = now
         self._shapes: dict[str, Shape] = {}
         self._same_shapes: dict[Shape, Shape] = {}
-        self._statuses: dict[str, _Status] = {}
+        self._statuses: dict[str, Status] = {}
         self._arrays: list[int] = []  # indices of jobs whose id shows an array
-        self._status_of: list[_Status] = []
+        self._status_of: list[Status] = []
+        self._request_of: list[str] = []
+        self._requests: dict[str, str] = {}  # by shape text
         self.jobs: list[Job] = []
         self.dropped: list[str] = []
 
     def read(self, records: Iterable[Sequence[str]]) -> None:
         shapes, statuses = self._shapes, self._statuses
-        jobs, status_of, now = self.jobs, self._status_of, self._now
+        jobs, status_of, request_of, now = self.jobs, self._status_of, self._request_of, self._now
+        requests = self._requests
         pending, helps, not_yet, no = JobState.PENDING, Wait.HELPS, Wait.NOT_YET, Wait.NO
         nowhere: tuple[str, ...] = ()
         for record in records:
             try:
-                shown, submitted, priority, status_text, eligible, place, shape_text, name = record
+                shown, submitted, priority, status_text, eligible, place, shape_text, name, comment = record
                 status = statuses.get(status_text) or self._status(status_text)
                 shape = shapes.get(shape_text) or self._shape(shape_text)
                 shown = shown[1:] if shown[0] == "\n" else shown
@@ -200,6 +228,8 @@ class _Reader:
                             wait, reason = not_yet, BEGIN_REASON  # the reason is that of the moment of submission
                         elif wait is helps:
                             eligible_at = 0.0
+                        elif status.reason == BEGIN_REASON and 0 < eligible_at <= now:
+                            wait, eligible_at = helps, 0.0  # Slurm takes up to a minute to notice
                 else:
                     wait = no
                     started_at, hosts = _place(place)
@@ -208,6 +238,7 @@ class _Reader:
                     status,
                     shape,
                     name,
+                    "" if comment in NOTHING else comment,
                     float(priority),
                     float(submitted) if submitted != "N/A" else 0.0,
                     wait,
@@ -218,22 +249,23 @@ class _Reader:
                 )
                 job.__class__ = Job
                 if not shown.isdigit():
-                    _require_job_id(shown)
+                    job = _part(job)
                     self._arrays.append(len(jobs))
             except ValueError as error:
                 self.dropped.append(f"a job was left out: {error}; the record begins {'|'.join(record)[:80]!r}")
             else:
                 jobs.append(job)
                 status_of.append(status)
+                request_of.append(requests[shape_text])
 
     def queue(self) -> Queue:
         self._count_arrays()
-        self._lower_masked()
         dropped = self.dropped[:_MOST_DROPPED]
         if len(self.dropped) > _MOST_DROPPED:
             dropped.append(f"{len(self.dropped) - _MOST_DROPPED} more jobs were left out")
         unknown = frozenset(status.reason for status in self._statuses.values() if not status.known)
-        return Queue(tuple(self.jobs), tuple(dropped), self._licences(), unknown)
+        jobs, licences = tuple(self.jobs), self._licences()
+        return Queue(jobs, tuple(dropped), licences, unknown, self._status_of, self._request_of)
 
     def _licences(self) -> dict[int, str]:
         if not any(status.licences for status in self._statuses.values()):
@@ -244,7 +276,7 @@ class _Reader:
             if status.licences and job.state is JobState.PENDING and job.wait is Wait.HELPS
         }
 
-    def _status(self, text: str) -> _Status:
+    def _status(self, text: str) -> Status:
         fields = text.split("|")
         if len(fields) != len(_STATUS_FIELDS):
             raise ValueError(f"{len(fields)} columns of status instead of {len(_STATUS_FIELDS)}")
@@ -254,11 +286,9 @@ class _Reader:
         wait = wait_of(word, reason) if waits else Wait.NO
         known = wait is not None
         wait = wait or Wait.HELPS  # a word we do not know: better a node too many than a job that waits for ever
-        if wait is not Wait.NO and plain(reservation):
-            wait, shown = Wait.NO, f"{reason} (in reservation {reservation})"
-        elif wait is not Wait.NO and ("(unfulfilled)" in dependency or "(failed)" in dependency):
+        if wait is not Wait.NO and ("(unfulfilled)" in dependency or "(failed)" in dependency):
             wait, shown = Wait.NO, f"{reason} (dependency {dependency})"
-        status = self._statuses[text] = _Status(
+        status = self._statuses[text] = Status(
             state,
             reason,
             shown if waits else "",
@@ -268,6 +298,7 @@ class _Reader:
             reason == "PartitionNodeLimit",
             requeue != "0",
             plain(licences),
+            plain(reservation),
             plain(qos),
             user,
         )
@@ -280,11 +311,12 @@ class _Reader:
             fields[at : at + surplus + 1] = ["|".join(fields[at : at + surplus + 1])]
         if len(fields) != len(SHAPE_FIELDS):
             raise ValueError(f"{len(fields)} columns of shape instead of {len(SHAPE_FIELDS)}")
+        self._requests[text] = fields[_REQUEST_AT]
         shape = parse_shape(fields, self._kinds, self._memory_counts)
         shape = self._shapes[text] = self._same_shapes.setdefault(shape, shape)
         return shape
 
-    def _finally(self, status: _Status, shape: Shape, priority: str) -> Wait:
+    def _finally(self, status: Status, shape: Shape, priority: str) -> Wait:
         """The class, with what the reason alone does not show."""
         if shape.hosts:
             return Wait.NO  # it asks for these very hosts
@@ -321,24 +353,6 @@ class _Reader:
                 running_tasks=running[array] if throttle else 0,
             )
 
-    def _lower_masked(self) -> None:
-        """A job behind others says ``Priority`` even if a limit binds it, too: its like tell."""
-        if not any(limit_group(status.reason, "", "", "") for status in self._statuses.values()):
-            return
-        limited: dict[tuple[str, str, str], str] = {}
-        for job, status in zip(self.jobs, self._status_of, strict=True):
-            group = limit_group(status.reason, status.user, job.shape.account, status.qos)
-            if group is not None and status.state is JobState.PENDING:
-                limited[group] = status.reason
-        for index, (job, status) in enumerate(zip(self.jobs, self._status_of, strict=True)):
-            if status.reason != "Priority" or job.wait is not Wait.HELPS:
-                continue
-            user, account, qos = status.user, job.shape.account, status.qos
-            groups = (("", "", qos), ("", account, qos), (user, "", qos), ("", account, ""), (user, account, ""))
-            reason = next((limited[group] for group in groups if group in limited), "")
-            if reason:
-                self.jobs[index] = replace(job, wait=Wait.NOT_YET, reason=f"Priority (its like wait for {reason})")
-
 
 def _place(text: str) -> tuple[float, tuple[str, ...]]:
     """When and where a job runs."""
@@ -348,9 +362,12 @@ def _place(text: str) -> tuple[float, tuple[str, ...]]:
     return float(plain(started) or 0), host_names(hosts)
 
 
-def _require_job_id(text: str) -> None:
-    if not _JOB_ID.fullmatch(text):
-        raise ValueError(f"odd job id {text[:60]!r}")
+def _part(job: Job) -> Job:
+    """A job whose id is not a plain number: of an array, or a component."""
+    if not _JOB_ID.fullmatch(job.job_id):
+        raise ValueError(f"odd job id {job.job_id[:60]!r}")
+    whole, plus, _ = job.job_id.partition("+")
+    return replace(job, gang=whole) if plus else job
 
 
 def tasks_in(text: str) -> int:

@@ -40,11 +40,14 @@ _FLAGS = {
 }
 """Flags that say more about an UP node than its first word."""
 
+RESERVED_HOLDS = ("maintenance reservation", "reserved")
+"""Holds by a reservation that is in force: its own jobs may run there."""
+
 _OTHER_HOLDS = {
     "FAIL": "expected to fail",
-    "MAINTENANCE": "maintenance reservation",
-    "MAINT": "maintenance reservation",
-    "RESERVED": "reserved",
+    "MAINTENANCE": RESERVED_HOLDS[0],
+    "MAINT": RESERVED_HOLDS[0],
+    "RESERVED": RESERVED_HOLDS[1],
     "REBOOT_REQUESTED": "reboot requested",
     "POWER_DOWN": "power down requested",
     "POWER_DRAIN": "power down requested",
@@ -72,6 +75,7 @@ class Partitions:
 
     max_nodes: Mapping[str, int] = field(default_factory=dict)  # where there is such a limit
     by_feature: frozenset[str] = frozenset()  # partitions made of node sets: nodes belong to them by a feature
+    qos: Mapping[str, str] = field(default_factory=dict)  # of partitions that have one
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Config:
     max_node_count: int = 0  # 0 = not told
     version: str = ""
     requeue_wait_s: float = _REQUEUE_WAIT_S  # how long a requeued job may not begin
+    limits_enforced: bool = False  # of accounts, users and QOS
 
 
 def parse_nodes(text: str, is_ours: Callable[[str], bool], template_prefix: str) -> Nodes:
@@ -201,6 +206,7 @@ def parse_partitions(text: str) -> Partitions:
     """The partitions in the output of ``scontrol -o show partition``."""
     max_nodes: dict[str, int] = {}
     by_feature: set[str] = set()
+    qos: dict[str, str] = {}
     for line in text.splitlines():
         values = dict(word.partition("=")[::2] for word in line.split())
         name = values.get("PartitionName", "")
@@ -210,7 +216,9 @@ def parse_partitions(text: str) -> Partitions:
             max_nodes[name] = int(values["MaxNodes"])
         if values.get("NodeSets"):
             by_feature.add(name)
-    return Partitions(max_nodes, frozenset(by_feature))
+        if plain(values.get("QoS", "")):
+            qos[name] = values["QoS"]
+    return Partitions(max_nodes, frozenset(by_feature), qos)
 
 
 def parse_config(text: str) -> Config:
@@ -227,4 +235,5 @@ def parse_config(text: str) -> Config:
         int(most) if most.isdigit() else 0,
         values.get("SLURM_VERSION", ""),
         float(expire[1]) + 1 if expire else _REQUEUE_WAIT_S,
+        "limits" in values.get("AccountingStorageEnforce", ""),
     )

@@ -40,7 +40,9 @@ SHAPE_FIELDS = (
 )
 """``squeue -O`` names, in the order in which :func:`parse_shape` wants their values."""
 
-_NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None"})
+NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None"})
+"""Slurm's ways to say that there is nothing."""
+
 _MIB = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
 _COUNT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _GPU = re.compile(r"gres[:/]gpu(?::([A-Za-z][\w.-]*))?(?:[:=](\d+))?(?![\w:])")
@@ -65,7 +67,7 @@ def kinds_of(hosts: Iterable[Host]) -> frozenset[Kind]:
 
 def plain(text: str) -> str:
     """``text``, or "" for one of Slurm's ways to say that there is nothing."""
-    return "" if text in _NOTHING else text
+    return "" if text in NOTHING else text
 
 
 def count(text: str) -> int:
@@ -73,7 +75,7 @@ def count(text: str) -> int:
 
     :raises ValueError: it is not a number.
     """
-    if text in _NOTHING:
+    if text in NOTHING:
         return 0
     if text[-1] in _COUNT:
         return int(float(text[:-1]) * _COUNT[text[-1]])
@@ -86,7 +88,7 @@ def mib(text: str) -> int:
     :raises ValueError: it is not an amount of memory.
     """
     text = text.rstrip("cn")
-    if text in _NOTHING or text == "0":
+    if text in NOTHING or text == "0":
         return 0
     factor = _MIB.get(text[-1])
     amount = float(text) if factor is None else float(text[:-1]) * factor
@@ -98,7 +100,7 @@ def seconds(text: str) -> int:
 
     :raises ValueError: it is neither.
     """
-    if text in _NOTHING or text in ("UNLIMITED", "NOT_SET", "INVALID", "Partition_Limit"):
+    if text in NOTHING or text in ("UNLIMITED", "NOT_SET", "INVALID", "Partition_Limit"):
         return 0
     days, _, rest = text.rpartition("-")
     total = 0
