@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dynamiccluster.testing.stand_in.call import Call
 from dynamiccluster.testing.stand_in.place import State
 from dynamiccluster.testing.torque_double.cluster import Job, elements, full_id, news
-from dynamiccluster.testing.torque_double.life import KILLED, back_to_queue, finish, purge, set_hold, stop
-from dynamiccluster.testing.torque_double.moms import beat, first_host
+from dynamiccluster.testing.torque_double.life import back_to_queue, finish, purge, set_hold, stop
+from dynamiccluster.testing.torque_double.moms import KILLED, beat, first_host
 
 _UNKNOWN = 153  # 15001 & 255
 

@@ -6,9 +6,6 @@ from dynamiccluster.testing.stand_in.place import State
 from dynamiccluster.testing.torque_double.cluster import Job, elements, free_slots, is_six, news
 from dynamiccluster.testing.torque_double.request import Chunk, hardest_first, slots_wanted
 
-KILLED = 271
-"""Exit status of a job that was ended by SIGTERM: 256 + 15."""
-
 
 def start(state: State, job: Job, nodes: list[tuple[str, int]], now: float) -> None:
     """Run it on these nodes, so many slots on each; the server takes the lowest free ones."""

@@ -28,6 +28,9 @@ FACTS: Facts = {
 }
 """What the recorded machines said; a pretended mom says the same."""
 
+KILLED = 271
+"""Exit status of a job that was ended by SIGTERM: 256 + 15."""
+
 _SLACK_S = 3.0
 _REAL_SLACK_S = 1.5
 """A mom whose last beat is older is silent: in double time, and in real time for machines that are busy."""
@@ -63,7 +66,9 @@ def ended(place: Place, state: State, name: str, now: float) -> list[tuple[str, 
     """Jobs that ended on this node, with their exit status. Told once."""
     if name in state["moms"]:
         jobs = [job for job in state["jobs"].values() if job["state"] == "R" and first_host(job) == name]
-        return [(job["id"], 0) for job in jobs if job["run_s"] is not None and now >= job["start"] + job["run_s"]]
+        done = [(job["id"], 0) for job in jobs if job["run_s"] is not None and now >= job["start"] + job["run_s"]]
+        killed = [(job["id"], KILLED) for job in jobs if job.get("killed") == job["start_count"]]
+        return list(dict([*killed, *done]).items())
     found = []
     directory = place.file("nodes", f"{name}.ended")
     for entry in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
@@ -91,7 +96,7 @@ def send_orders(place: Place, state: State) -> None:
         job = state["jobs"].get(job_id)
         if name in state["moms"]:
             if kind == "signal" and job is not None and rest[0] in ("TERM", "KILL", "SIGTERM", "SIGKILL"):
-                job["run_s"] = 0
+                job["killed"] = job["start_count"]
             continue
         directory = place.file("nodes", f"{name}.orders")
         if not os.path.isdir(directory):
