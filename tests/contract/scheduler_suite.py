@@ -54,11 +54,13 @@ class Harness(Protocol):
 
 
 def until(harness: Harness, holds: Callable[[SchedulerView], bool], limit_s: float = 60) -> SchedulerView:
-    """Poll until something is seen; the view that shows it."""
+    """Poll until something is seen; the view that shows it. As the engine does, give stuck jobs a word meanwhile."""
     waited = 0.0
     view = harness.scheduler.poll()
     while not holds(view):
         assert waited < limit_s, view
+        if stuck := [job.job_id for job in view.jobs if job.stuck]:
+            harness.scheduler.unstick(stuck)
         harness.wait(0.5)
         waited += 0.5
         view = harness.scheduler.poll()
@@ -207,12 +209,7 @@ class SchedulerSuite:
         harness.scheduler.vacate("small-1", [moved, "999999"])
         until(harness, lambda view: (on := host(view, "small-1")) is not None and not on.busy)
         join(harness, "small-2")
-
-        def unstuck(view: SchedulerView) -> bool:
-            harness.scheduler.unstick([job.job_id for job in view.jobs if job.stuck])
-            return runs(moved)(view)
-
-        view = until(harness, unstuck, 40)
+        view = until(harness, runs(moved), 40)
         found = job(view, moved)
         assert found is not None
         assert found.hosts == ("small-2",)
