@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.schedulers.base import Scheduler
+from dynamiccluster.schedulers.lsf.adapter import LsfScheduler, LsfSettings
+from dynamiccluster.schedulers.lsf.calls import PROGRAMS as LSF_PROGRAMS
 from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
+from dynamiccluster.schedulers.torque.adapter import TorqueScheduler
+from dynamiccluster.schedulers.torque.commands import Commands as TorqueCommands
 
 
 def build_scheduler(
-    kind: str, config: Mapping[str, Any], *, cluster_id: str, runner: Runner, clock: Clock
+    kind: str,
+    config: Mapping[str, Any],
+    *,
+    cluster_id: str,
+    runner: Runner,
+    clock: Clock,
+    resolve: Callable[[str, str], None] | None = None,
 ) -> Scheduler:
     """The adapter for ``type: kind`` with the keys of ``config:``.
+
+    ``resolve``: makes a name known with an address, for schedulers that look up what only stands for a shape.
 
     The embedded scheduler is not among them: it needs the embedded site, which whoever starts it has in hand.
 
@@ -37,6 +50,34 @@ def build_scheduler(
                 template_limit=config["template_limit"],
                 queue_feature_prefix=config["queue_feature_prefix"],
                 reservation_lead_s=config["reservation_lead_s"],
+            )
+        case "lsf":
+            return LsfScheduler(
+                runner,
+                clock,
+                cluster_id,
+                commands={name: config[f"{name}_command"] for name in LSF_PROGRAMS},
+                bin_dir=config["bin_dir"],
+                envdir=config["envdir"],
+                command_prefix=config["command_prefix"] or (),
+                timeout_s=config["command_timeout_s"],
+                settings=LsfSettings(**{key.name: config[key.name] for key in fields(LsfSettings)}),
+                resolve=resolve,
+            )
+        case "torque":
+            return TorqueScheduler(
+                runner,
+                clock,
+                cluster_id,
+                commands=TorqueCommands(**{key.name: config[f"{key.name}_command"] for key in fields(TorqueCommands)}),
+                dialect=config["dialect"],
+                timeout_s=config["command_timeout_s"],
+                maui_timeout_s=config["maui_timeout_s"],
+                exact_nodes=config["exact_nodes"],
+                vacate_signal=config["vacate_signal"],
+                template_prefix=config["template_prefix"],
+                template_limit=config["template_limit"],
+                resolve=resolve,
             )
         case _:
             raise BadConfigError(f"cluster.type: there is no adapter for {kind!r} in this version")

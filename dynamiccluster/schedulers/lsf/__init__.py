@@ -1,0 +1,1 @@
+"""IBM Spectrum LSF and OpenLava: two dialects of one command set."""
