@@ -53,12 +53,14 @@ class Queue:
     no: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     foreign: int = 0  # waiting jobs of queues that are not monitored
+    gangs: bool = False  # whether there are jobs that start only together with others
 
 
 _PRIORITY = attrgetter("priority")
 _SHAPE = attrgetter("shape")
 _TASKS = attrgetter("tasks")
 _THROTTLE = attrgetter("throttle")
+_GANG = attrgetter("gang")
 
 
 def sort_out(view: SchedulerView | None, policy: Policy) -> Queue:
@@ -69,6 +71,7 @@ def sort_out(view: SchedulerView | None, policy: Policy) -> Queue:
     pending, helps = JobState.PENDING, Wait.HELPS
     waiting = [job for job in view.jobs if job.state is pending]
     helped = [job for job in waiting if job.wait is helps]
+    queue.gangs = any(map(_GANG, helped))
     queue.stuck = [job.job_id for job in waiting if job.stuck]
     if len(helped) < len(waiting):
         for job in waiting:
@@ -181,7 +184,7 @@ def _by_shape(jobs: Sequence[Job]) -> tuple[list[Shape], Ints]:
 
 def whole(queue: Queue) -> Iterator[Segment]:
     """Every group in one piece: right as long as no limit binds."""
-    return (Segment(index, group.tasks) for index, group in enumerate(queue.groups))
+    return (Segment(index, group.tasks) for index, group in enumerate(queue.groups) if group.tasks)
 
 
 def by_priority(queue: Queue) -> list[Segment]:

@@ -60,6 +60,8 @@ class Eligibility:
         self._cores = sorted({offer.capacity.cores for offer in offers})
         self._memory_mib = sorted({offer.capacity.memory_mib for offer in offers})
         self._gpus = sorted({offer.capacity.gpus for offer in offers})
+        # how long hosts are free is all that a job's time limit is compared with
+        self._free_for_s = sorted({host.free_for_s for host, _ in takes if host is not None and host.free_for_s})
         self._kinds: dict[object, Kind] = {}
         self._lots: dict[tuple[int, int, int, int], Lot] = {}
 
@@ -80,7 +82,8 @@ class Eligibility:
         return found
 
     def _kind(self, shape: Shape) -> Kind:
-        matching = (shape.queues, shape.account, shape.features, shape.gpu_type)
+        ends = bisect_left(self._free_for_s, shape.walltime_s) if shape.walltime_s else len(self._free_for_s)
+        matching = (shape.queues, shape.account, shape.features, shape.gpu_type, ends)
         found = self._kinds.get(matching)
         if found is None:
             found = self._kinds[matching] = self._new_kind(shape)

@@ -38,6 +38,7 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.BUDGET_MONTH: "would exceed the budget of this month",
     Refusal.LAUNCH_RATE: "must wait for the launch rate",
     Refusal.NO_VIEW: "has not been seen yet: its cloud has not answered since the start",
+    Refusal.COMPONENTS: "cannot give all components of the job their nodes, and these start together or not at all",
     Refusal.AUTO_OFF: "would get nodes, but automatic mode is off or the service only observes",
 }
 

@@ -8,9 +8,10 @@ from itertools import islice
 from operator import attrgetter
 
 from dynamiccluster.decide import breaker, learned, match
-from dynamiccluster.decide.demand import MOST, Group, Queue, by_priority, whole
+from dynamiccluster.decide.demand import BY_SCHEDULER, MOST, Group, Queue, by_priority, whole
 from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
+from dynamiccluster.decide.gangs import for_report, pack_gangs
 from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.launch import launch, launch_nodes
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
@@ -18,10 +19,11 @@ from dynamiccluster.decide.limits import Ledger, open_ledger
 from dynamiccluster.decide.orphans import new_node_ids
 from dynamiccluster.decide.pack import Packer, Packing
 from dynamiccluster.decide.rows import Row, Rows, Stage
+from dynamiccluster.decide.switched import launch_wanted
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.memory import Nomination
 from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
-from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.resource import Provisioning, Resource
 from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState
 
 _JOB_ID = attrgetter("job_id")
@@ -45,13 +47,21 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     learned.doubt(draft, (group.shape for group in queue.groups))
     offers = _offers(draft)
     rows, eligibility = _rows(draft, draft.hosts, offers)
-    ledger = open_ledger(draft)
-    before = ledger.copy()
-    packer = Packer(queue.groups, rows.copy(), ledger, eligibility)
-    packing = packer.run(whole(queue), until_limited=True)
-    if packing.limited:
-        ledger = before
-        packing = Packer(queue.groups, rows, ledger, eligibility).run(by_priority(queue))
+    before = open_ledger(draft)
+    if act:
+        launch_wanted(draft, before)
+
+    def pack(served: Queue) -> tuple[Packing, Ledger]:
+        ledger = before.copy()
+        packing = Packer(served.groups, rows.copy(), ledger, eligibility).run(whole(served), until_limited=True)
+        if packing.limited:
+            ledger = before.copy()
+            packing = Packer(served.groups, rows.copy(), ledger, eligibility).run(by_priority(served))
+        return packing, ledger
+
+    packed = pack_gangs(queue, pack)
+    packing, ledger = packed.packing, packed.ledger
+    queue = for_report(queue, packed, eligibility)
     if act:
         _recall(draft, packing)
         _launch_for_jobs(draft, queue, packing)
@@ -79,7 +89,7 @@ def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligib
     found: list[Row] = []
 
     def add_host(name: str, host: Host, resource: Resource | None, stage: Stage) -> None:
-        key = (host.features, host.queues, host.gpu_type, resource.name if resource else "")
+        key = (host.features, host.queues, host.gpu_type, host.free_for_s, resource.name if resource else "")
         row_class = classes.get(key)
         if row_class is None:
             row_class = classes[key] = len(takes)
@@ -163,7 +173,7 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
     for name, _ in sorted(draft.policy.resources.items(), key=lambda item: (item[1].priority, item[0])):
         resource = draft.resource(name)
         lacking = resource.min_nodes - healthy.get(name, 0)
-        if lacking > 0:
+        if lacking > 0 and resource.provisioning is Provisioning.DEMAND:
             room, _ = ledger.room(resource)  # of use one by one, too
             count = min(lacking, room)
             if count > 0:
@@ -208,7 +218,11 @@ def _demand(draft: Draft, queue: Queue, packing: Packing, eligibility: Eligibili
         )
     return Demand(
         reports=tuple(reports),
-        held_back={"no": tuple(queue.no), "not yet": tuple(queue.not_yet)},
+        held_back={
+            "no": tuple(queue.no),
+            "not yet": tuple(queue.not_yet),
+            BY_SCHEDULER: tuple(queue.by_scheduler),
+        },
         waiting_tasks=sum(group.tasks for group in queue.groups),
         waiting_cores=sum(group.tasks * group.shape.cores for group in queue.groups),
         unplaced_tasks=unplaced,

@@ -68,6 +68,8 @@ def host_takes(shape: Shape, host: Host, resource: Resource | None) -> bool:
     features = host.features | features_of(resource) if resource else host.features
     if not features_fit(shape, features):
         return False
+    if host.free_for_s and not 0 < shape.walltime_s <= host.free_for_s:
+        return False
     gpu_type = host.gpu_type or (resource.gpu_type if resource else "")
     return not shape.gpu_type or shape.gpu_type == gpu_type
 

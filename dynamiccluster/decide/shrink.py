@@ -153,7 +153,7 @@ def _idle(draft: Draft, need: Need) -> None:
         if hosts.started_at <= node.acted_at or node.tenancy not in draft.snapshot.clouds:
             continue  # without its cloud it could be taken out, but not ended
         host = hosts.by_name.get(node.host_name)
-        if host is None or host.hold is not None or hosts.busy(host):
+        if host is None or host.hold is not None or host.kept or hosts.busy(host):
             continue  # an operator's own mark is left alone
         if node.node_id in need.wanted or _nominated(draft, node, clock, waiting):
             continue

@@ -56,6 +56,7 @@ class Refusal(StrEnum):
     BUDGET_MONTH = "budget-month"
     LAUNCH_RATE = "launch-rate"
     NO_VIEW = "no-view"  # the tenancy has not been seen yet
+    COMPONENTS = "components"  # another component of the same job gets none
     AUTO_OFF = "auto-off"
 
 
