@@ -54,13 +54,8 @@ def start(prefix: pathlib.Path, head: str, inside: Sequence[str], environment: M
     socket = f"{database}/sock"
     own = ("--no-defaults", "--user=mysql", f"--datadir={database}/data")
     log = (prefix / "log" / "mariadb.log").open("ab")
-    made = subprocess.run(
-        ("mariadb-install-db", *own, "--skip-test-db", "--auth-root-authentication-method=socket"),
-        stdout=log,
-        stderr=log,
-        check=False,
-    )
-    if made.returncode:
+    install = ("mariadb-install-db", *own, "--skip-test-db", "--auth-root-authentication-method=socket")
+    if subprocess.run(install, stdout=log, stderr=log, check=False).returncode:
         return f"mariadb-install-db failed; see {log.name}"
     small = ("--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0")
     subprocess.Popen(
@@ -72,8 +67,8 @@ def start(prefix: pathlib.Path, head: str, inside: Sequence[str], environment: M
     )
     if not _answers(("mariadb-admin", "--no-defaults", "-S", socket, "ping")):
         return f"mariadbd does not answer; see {log.name}"
-    granted = subprocess.run(("mariadb", "--no-defaults", "-S", socket, "-e", GRANTS), stderr=log, check=False)
-    if granted.returncode:
+    grant = ("mariadb", "--no-defaults", "-S", socket, "-e", GRANTS)
+    if subprocess.run(grant, stderr=log, check=False).returncode:
         return f"the database could not be made; see {log.name}"
     conf = prefix / "etc" / "slurmdbd.conf"
     conf.write_text(SLURMDBD_CONF.format(prefix=prefix, head=head))
