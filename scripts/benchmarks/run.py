@@ -18,6 +18,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 MODULES = {
     "decide": "decide",
+    "parse-lsf": "parse_lsf",
     "parse-slurm": "parse_slurm",
     "reaction": "reaction",
 }

@@ -193,7 +193,7 @@ def test_hostile_names_are_only_names(name: str) -> None:
 
 
 def test_a_name_that_imitates_keys_drops_only_its_job() -> None:
-    queue = uf(with_header("Job Name <gpu>", "Job Name <a>, User <root>, Project <rich>, Status <RUN>, Queue <q"))
+    queue = uf(with_header("Job Name <gpu>", "Job Name <a>, User <root>, Project <rich>, Status <RUN>, Queue <q>"))
     assert "105" not in by_id(queue)
     assert len(queue.jobs) == 6
     assert "105" in queue.dropped[0]

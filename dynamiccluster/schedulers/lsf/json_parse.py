@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dynamiccluster.schedulers.lsf.record import Record, Records, Request, Unreadable
@@ -47,6 +47,7 @@ HOST_FIELDS = ("host_name", "status", "max", "njobs", "run", "ssusp", "ususp", "
 
 _RECORDS = re.compile(r'"RECORDS"\s*:\s*\[')
 _BETWEEN = re.compile(r"\}\s*,\s*\{")
+_SPACE = re.compile(r"[\s,]*")
 _NOTHING = frozenset({"", "-", "N/A"})
 _ID = re.compile(r"\d{1,18}(\[\d{1,9}\])?")
 
@@ -67,40 +68,34 @@ def read_jobs(text: str, account: str) -> Records:
             yield Unreadable(f"{str(record.get('JOBID'))[:40]}: {error!r}")
 
 
-def read_records(text: str, command: str) -> Sequence[dict[str, Any] | Unreadable]:
-    """The ``RECORDS`` of one command. Messages before the document are skipped; a damaged record damages only itself.
+def read_records(text: str, command: str) -> Iterator[dict[str, Any] | Unreadable]:
+    """The ``RECORDS`` of one command, one after the other. Messages before the document are skipped.
+
+    A record that is not JSON costs itself only: what follows the next ``}, {`` is read again.
 
     :raises ValueError: the text was cut off, or is not what ``command`` prints.
     """
-    start = text.find("{")
-    if start < 0:
-        raise ValueError(f"there is no JSON in what {command} printed: {text.strip()[:80]!r}")
-    try:
-        document = json.loads(text[start:], strict=False)
-    except (ValueError, RecursionError):
-        return _salvage(text[start:], command)
-    records = document.get("RECORDS") if isinstance(document, dict) else None
-    if not isinstance(records, list):
-        raise ValueError(f"{command} printed JSON without RECORDS")  # noqa: TRY004 - of what a program printed
-    return [record if isinstance(record, dict) else Unreadable("a record is no object") for record in records]
-
-
-def _salvage(text: str, command: str) -> list[dict[str, Any] | Unreadable]:
-    """Record by record, when something in one of them is not JSON."""
-    found = _RECORDS.search(text)
-    end = text[found.end() :].rstrip() if found else ""
-    if not re.search(r"\]\s*\}$", end):
-        raise ValueError(f"what {command} printed was cut off: it ends {text[-40:]!r}")
-    parts = _BETWEEN.split(end[: end.rindex("]")].strip().removeprefix("{").removesuffix("}"))
-    records: list[dict[str, Any] | Unreadable] = []
-    for part in parts:
+    begins = _RECORDS.search(text, max(text.find("{"), 0))
+    if begins is None:
+        raise ValueError(f"there is no JSON with RECORDS in what {command} printed: {text.strip()[:80]!r}")
+    at, decoder = begins.end(), json.JSONDecoder(strict=False)
+    while True:
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere
+        if text[at : at + 1] == "]":
+            break
         try:
-            record = json.loads("{" + part + "}", strict=False)
+            record, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            records.append(Unreadable(f"not JSON ({error}); it begins {part.strip()[:60]!r}"))
+            following = _BETWEEN.search(text, at + 1)
+            closing = text.find("]", text.rfind("}", at, text.rstrip().rfind("]") + 1))
+            if following is None and closing < 0:
+                raise ValueError(f"what {command} printed was cut off: it ends {text[-40:]!r}") from error
+            yield Unreadable(f"not JSON ({error}); it begins {' '.join(text[at : at + 60].split())!r}")
+            at = following.end() - 1 if following else closing
         else:
-            records.append(record)
-    return records
+            yield record if isinstance(record, dict) else Unreadable("a record is no object")
+    if "}" not in text[at:]:
+        raise ValueError(f"what {command} printed was cut off: it ends {text[-40:]!r}")
 
 
 def _job(record: Mapping[str, str], account: str, requests: dict[Request, Request]) -> Record:

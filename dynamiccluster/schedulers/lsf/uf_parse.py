@@ -20,14 +20,15 @@ _WRAP = "\n" + " " * 21
 _ID = re.compile(r"(\d{1,18}(?:\[\d{1,9}\])?)>,")
 _HEAD = re.compile(
     r"(?:\s?Job Name <(?P<name>.*?)>,)?\s?User <(?P<user>[^<>\n]*)>,\s?(?:Project <(?P<project>[^<>\n]*)>,\s?)?"
-    r"(?P<more>(?:(?!Status <).)*)Status <(?P<state>[A-Z_]+)>,\s?Queue <(?P<queue>[^<>\s]+)>,?(?P<rest>.*)",
+    r"(?P<more>.*?)Status <(?P<state>[A-Z_]+)>,\s?Queue <(?P<queue>[^<>\s]+)>,?(?P<rest>.*)",
     re.DOTALL,
 )
 _TWICE = re.compile(r">,\s?User <[^<>\n]*>,\s?(?:Project|User Group|Mail|Status) <")
 _GROUP = re.compile(r"User Group <([^<>\n]*)>")
 _PRIORITY = re.compile(r"\bJob Priority <(\d+)>")
 _WHEN = r"(?:[A-Z][a-z]{2}) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: \d{4})?"
-_SUBMITTED = re.compile(rf"(?:\A|\n)({_WHEN}): Submitted from host <[^<>\n]*>([^\n]*)")
+_INSTANT = re.compile(_WHEN)
+_SUBMITTED = ": Submitted from host <"
 _STARTED = re.compile(
     rf"\n({_WHEN}): (?:\[\d+\] )?(?:[Ss]tarted|[Dd]ispatched)(?: \d+ Task\(s\))? (?:on|to)(?: Host\(s\))?"
     r"(?: \d+ Hosts/Processors)?((?: <[^<>\n]*>)+)"
@@ -75,18 +76,18 @@ def _record(text: str, account: str, requests: dict[Request, Request]) -> Record
     if found is None:
         return Unreadable(f"odd job id; the record begins {text[:60]!r}")
     job_id = found[1]
-    submitted = _last(_SUBMITTED, text)
-    if submitted is None:
+    start, at, end = _submission(text)
+    if at < 0:
         return Unreadable(f"{job_id}: when it was submitted is not said")
-    head_text = text[found.end() : submitted.start()]
+    head_text = text[found.end() : start]
     head = _HEAD.match(head_text)
     if head is None or len(_TWICE.findall(head_text)) > (1 if head["name"] is not None else 0):
         return Unreadable(f"{job_id}: its name or command looks like a part of the list")
-    body, details = text[submitted.end() :], submitted[2]
+    body, details = text[end:], text[at:end]
     request = Request(
         head["queue"],
         _account(head, account),
-        _first(_SLOTS, details),
+        _first(_SLOTS, details) if "Processors R" in details or "Task(s)" in details else "",
         _resources(body, details),
         ", Exclusive Execution" in details,
         _asked_hosts(details),
@@ -101,13 +102,24 @@ def _record(text: str, account: str, requests: dict[Request, Request]) -> Record
         head["name"] or "",
         head["user"],
         request,
-        submitted[1],
-        _first(_BEGINS, details),
+        text[start + 1 : at],
+        _first(_BEGINS, details) if "Specified Start" in details else "",
         started,
         hosts,
         _reasons(body),
         _first(_PRIORITY, head["rest"]) if "Job Priority <" in head["rest"] else "",
     )
+
+
+def _submission(text: str) -> tuple[int, int, int]:
+    """Where the line about the submission begins, goes on after the instant, and ends; the last such line."""
+    at = len(text)
+    while (at := text.rfind(_SUBMITTED, 0, at)) >= 0:
+        start = text.rfind("\n", 0, at)
+        if start >= 0 and _INSTANT.fullmatch(text, start + 1, at):
+            end = text.find("\n", at)
+            return start, at, end if end >= 0 else len(text)
+    return -1, -1, -1
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -129,14 +141,14 @@ def _account(head: re.Match[str], account: str) -> str:
 
 def _resources(body: str, details: str) -> str:
     """What LSF made of queue, application and job together; where it does not say so, what the job asked for."""
-    effective = _EFFECTIVE.search(body)
+    effective = _EFFECTIVE.search(body, max(body.rfind("\n Combined:"), 0))
     if effective:
-        return (effective[2].strip() or effective[1].strip()) if effective else ""
+        return effective[2].strip() or effective[1].strip()
     return _first(_RESOURCES, details)
 
 
 def _asked_hosts(details: str) -> tuple[str, ...]:
-    found = _HOSTS.search(details)
+    found = _HOSTS.search(details) if "Specified Hosts <" in details else None
     return tuple(_names(found[1])) if found else ()
 
 
@@ -145,7 +157,7 @@ def _names(text: str) -> Iterable[str]:
 
 
 def _run_limit(body: str) -> str:
-    found = _LIMIT_NAMES.search(body)
+    found = _LIMIT_NAMES.search(body) if "RUNLIMIT" in body else None
     if found is None:
         return ""
     names, values = found[1].split(), _MINUTES.findall(found[2])
