@@ -36,43 +36,73 @@ def become_daemon(pid_file: str, body: Callable[[], None]) -> int:
 
 
 class Jobs:
-    """The running jobs of one worker daemon, by a key of its own."""
+    """The running jobs of one worker daemon, by a key of its own. A process beside the daemon minds each."""
 
     def __init__(self) -> None:
-        self.pids: dict[str, int] = {}
+        self.pids: dict[str, int] = {}  # of the scripts, which lead sessions of their own
+        self._minders: dict[str, int] = {}
 
     def start(self, key: str, script: str, env: Mapping[str, str], *, cwd: str, output: str) -> None:
-        """Run a script of ``/bin/sh`` in a session of its own; what it prints is added to the file ``output``."""
-        pid = os.fork()
-        if pid == 0:
+        """Run a script of ``/bin/sh``; what it prints is added to the file ``output``."""
+        read_end, write_end = os.pipe()
+        minder = os.fork()
+        if minder == 0:
             try:
-                _exec(script, env, cwd, output)
+                _mind(write_end, script, env, cwd, output)
             finally:
                 os._exit(126)
-        self.pids[key] = pid
+        os.close(write_end)
+        with os.fdopen(read_end, "rb") as pipe:
+            self.pids[key] = int(pipe.readline() or 0)
+        self._minders[key] = minder
 
     def reap(self) -> dict[str, int]:
         """Jobs that have ended: exit codes, negative for those ended by a signal."""
         ended = {}
-        for key, pid in list(self.pids.items()):
-            found, status = os.waitpid(pid, os.WNOHANG)
+        for key, minder in list(self._minders.items()):
+            found, status = os.waitpid(minder, os.WNOHANG)
             if found:
-                del self.pids[key]
+                del self.pids[key], self._minders[key]
                 ended[key] = os.waitstatus_to_exitcode(status)
         return ended
 
     def signal(self, key: str, number: int) -> None:
         """To all processes of the job's group; nothing if it has ended."""
-        if key in self.pids:
+        if self.pids.get(key):
             try:
                 os.killpg(self.pids[key], number)
             except ProcessLookupError:
                 return
 
 
+def _mind(told: int, script: str, env: Mapping[str, str], cwd: str, output: str) -> None:
+    """Start the job, say its pid, wait for it, and end as it has ended."""
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    job = os.fork()
+    if job == 0:
+        try:
+            _exec(script, env, cwd, output)
+        finally:
+            os._exit(126)
+    os.write(told, f"{job}\n".encode())
+    os.close(told)
+    code = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
+    if code < 0:
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _die_with_parent() -> None:
+    """A machine that dies takes its jobs along."""
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
 def _exec(script: str, env: Mapping[str, str], cwd: str, output: str) -> None:
     os.setsid()
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)  # a machine that dies takes its jobs along
+    _die_with_parent()
     log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -9,10 +9,8 @@ from dynamiccluster.testing.torque_double.life import back_to_queue, finish, pur
 from dynamiccluster.testing.torque_double.moms import beat, ended, first_host, send_orders, status_line
 from dynamiccluster.testing.torque_double.request import walltime_s
 
-_REPORT_S = 10  # status_update_time of the recorded moms
 _STEP_S = 1.0
 _LONG_STEP_S = 10.0  # when more than ten minutes have gone by unseen
-_CYCLE_S = 10.0  # RMPOLLINTERVAL and scheduler_iteration
 _STOPPED_S = 3.0  # a mom that says good-bye is down so soon
 
 
@@ -37,7 +35,7 @@ def tick(place: Place, state: State, now: float) -> None:
     due = now >= state["next_cycle"] or (state["news"] and now >= state["news"])
     if due and state["server"].get("scheduling") == "True" and not _scheduler_is_dead(place, state):
         state["news"] = 0.0
-        state["next_cycle"] = now + _CYCLE_S
+        state["next_cycle"] = now + state["poll_s"]
         (maui if state["scheduler"] == "maui" else pbs_sched).cycle(state, now)
     if state.get("orders"):
         send_orders(place, state)
@@ -70,11 +68,11 @@ def _hear(place: Place, state: State, name: str, now: float) -> None:
         if job["session"] is None and now > job["start"]:
             state["next_session"] = state.get("next_session", 58) + (name in state["moms"])
             job["session"] = state["next_session"] if name in state["moms"] else facts["sessions"].get(job["id"])
-        if job["session"] and now >= job["used_at"] + _REPORT_S:
+        if job["session"] and now >= job["used_at"] + state["report_s"]:
             job["used_at"] = now
             job["used"] = {"mem": "8084kb", "vmem": "11640kb", "walltime": int(now - job["start"])}
     phase = float(facts.get("since", 0))
-    due = phase + (now - phase) // _REPORT_S * _REPORT_S
+    due = phase + (now - phase) // state["report_s"] * state["report_s"]
     if node["down"] or node["rectime"] < int(due):
         if node["down"]:
             node["down"] = False

@@ -67,6 +67,8 @@ def new_cluster(
         "now": now,
         "next_cycle": now,
         "news": 0.0,
+        "poll_s": 10,  # Maui's RMPOLLINTERVAL, or scheduler_iteration
+        "report_s": 10,  # status_update_time of the moms
         "maui": {
             "defer_s": 3600,  # DEFERTIME
             "classes": {},  # CLASSCFG[...] PRIORITY=

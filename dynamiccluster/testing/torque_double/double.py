@@ -59,6 +59,11 @@ class TorqueDouble:
         with self.place.locked() as state:
             state["moms"][name] = {"since": self.place.now(), "facts": facts}
 
+    def settings(self, **values: float) -> None:
+        """``poll_s`` (RMPOLLINTERVAL, scheduler_iteration), ``report_s`` (status_update_time); 10 s each as recorded."""
+        with self.place.locked() as state:
+            state.update(values)
+
     def crash(self, name: str) -> None:
         """Its mom falls silent, its jobs are gone."""
         with self.place.locked() as state:

@@ -110,13 +110,28 @@ def room(state: State, job: Job, up: dict[str, Node], reserved: dict[str, Any], 
     ends = now + walltime_s(job)
     found = {}
     for name, node in up.items():
-        if node["unsent_until"] or not may_use(state, job, name, now, ends):
+        if node["unsent_until"] or not may_use(state, job, name, now, ends) or not _has_memory(state, job, node):
             continue
         found[name] = min(len(free_slots(node)), node["np"] - taken(state, node))
         for one in reserved.values():
             if ends > one["start"]:
                 found[name] -= dict(one["nodes"]).get(name, 0)
     return found
+
+
+def _has_memory(state: State, job: Job, node: Node) -> bool:
+    """Whether the memory that jobs here asked for leaves enough; ``mem`` is of the whole job, spread over its slots."""
+    wanted = _share_mib(job)
+    if not wanted:
+        return True
+    there = int(dict(node["status"]).get("physmem", "0kb")[:-2]) // 1024
+    used = sum(_share_mib(state["jobs"][one]) for one in jobs_on(node) if one in state["jobs"])
+    return used + wanted <= there
+
+
+def _share_mib(job: Job) -> int:
+    """Memory of the job on one of its nodes."""
+    return _mib(resource(job, "mem")) // max(1, sum(chunk["count"] for chunk in parts(job)))
 
 
 def may_use(state: State, job: Job, node: str, begins: float, ends: float) -> bool:
