@@ -364,10 +364,12 @@ _IS_A_BED: type[bed.Bed] = SlurmBed  # for the type checker
 
 
 @contextlib.contextmanager
-def slurm_bed(network: str = "10.77.0.0/24") -> Iterator[SlurmBed]:
+def slurm_bed(network: str = "10.77.0.0/24", *options: str) -> Iterator[SlurmBed]:
     """A test bed in a new directory; nothing of it is left afterwards, installed packages apart.
+
+    ``options``: more words for ``scripts/testbeds/slurm up``, such as ``--accounting``.
 
     :raises DynamicClusterError: it could not be started.
     """
-    with bed.bed_of(SCRIPT, "--install", "--network", network) as facts:
+    with bed.bed_of(SCRIPT, "--install", "--network", network, *options) as facts:
         yield SlurmBed(facts, SubprocessRunner(), SystemClock())
