@@ -133,6 +133,11 @@ def test_only_holds_of_its_own_are_lifted(holds: str, verdict: Verdict) -> None:
     assert parse_job(text)[0] is verdict
 
 
+def test_a_deferred_job_that_its_user_holds_now_is_held() -> None:
+    text = read("s3_checkjob_deferred_16ppn.txt").replace("State: Idle", "State: Hold")
+    assert parse_job(text) == (Verdict.BLOCKED, "held")
+
+
 def test_limits_are_named() -> None:
     text = "cannot select job 5 for partition DEFAULT (job 5 violates active HARD MAXPROC limit of 6 for class long)\n"
     verdict, why = parse_job(text)

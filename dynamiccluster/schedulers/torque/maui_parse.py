@@ -13,6 +13,7 @@ from enum import StrEnum
 _PRIORITY = re.compile(r"(?:Moab\.)?(\d+(?:\[\d+\])?)(?:\.\S+)?\*?\s+(-?\d+)\*?(?:\s|$)")
 _HOLDS = re.compile(r"^Holds:\s*(.*?)\s*(?:\(hold reason:\s*(\S+?)\s*\))?\s*$", re.MULTILINE)
 _DEFERRED = re.compile(r"job is deferred\.\s+Reason:\s*(\S+)\s*(\(.*)?")
+_HELD = re.compile(r"^State:\s+Hold\b|non-idle state 'Hold'", re.MULTILINE)
 _LIMIT = re.compile(r"(violates [^\n)]*limit[^\n)]*)")
 _CREATED = re.compile(r"reservation '([^']+)' created")
 _HOST = re.compile(r"^([\w.-]+):\d+\s*$", re.MULTILINE)
@@ -104,6 +105,8 @@ def parse_job(text: str) -> tuple[Verdict, str]:
     A job that was deferred for lack of nodes is released again; one that somebody holds, or that was deferred for
     another reason, is not.
     """
+    if _HELD.search(text):
+        return Verdict.BLOCKED, "held"
     holds = _HOLDS.search(text)
     kinds = set(re.split(r"[,:\s]+", holds[1])) - {""} if holds else set()
     deferred = _DEFERRED.search(text)
@@ -118,6 +121,4 @@ def parse_job(text: str) -> tuple[Verdict, str]:
     limit = _LIMIT.search(text)
     if limit:
         return Verdict.BLOCKED, " ".join(limit[1].split())
-    if "non-idle state 'Hold'" in text:
-        return Verdict.BLOCKED, "held"
     return Verdict.WAITS, ""
