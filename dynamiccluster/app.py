@@ -272,28 +272,35 @@ class _App:
         settings = loaded.settings
         general = settings.general
         names = general.names
+        known = build_names(
+            names.method,
+            cluster_id=general.cluster_id,
+            runner=self._runner,
+            hosts_file=names.hosts_file,
+            add_command=names.add_command or "",
+            remove_command=names.remove_command or "",
+            timeout_s=names.timeout_s,
+        )
         return Adapters(
-            scheduler=self._scheduler(settings, loaded.policy),
+            scheduler=self._scheduler(settings, loaded.policy, known),
             clouds=self._clouds(settings, loaded.policy),
             checker=_checker(settings),
-            names=build_names(
-                names.method,
-                cluster_id=general.cluster_id,
-                runner=self._runner,
-                hosts_file=names.hosts_file,
-                add_command=names.add_command or "",
-                remove_command=names.remove_command or "",
-                timeout_s=names.timeout_s,
-            ),
+            names=known,
             hooks=Hooks(self._runner, hook_commands(settings), general.hook_timeout_s),
         )
 
-    def _scheduler(self, settings: Settings, policy: Policy) -> Scheduler:
+    def _scheduler(self, settings: Settings, policy: Policy, names: Names) -> Scheduler:
         cluster, cluster_id = settings.cluster, settings.general.cluster_id
         if isinstance(cluster, SimulatedCluster):
             return SimulatedScheduler(self._embedded_site(settings, policy), self._clock, cluster_id)
-        config = _plain(cluster.config)
-        return build_scheduler(cluster.type, config, cluster_id=cluster_id, runner=self._runner, clock=self._clock)
+        return build_scheduler(
+            cluster.type,
+            _plain(cluster.config),
+            cluster_id=cluster_id,
+            runner=self._runner,
+            clock=self._clock,
+            resolve=names.add,
+        )
 
     def _clouds(self, settings: Settings, policy: Policy) -> dict[str, Cloud]:
         by_tenancy: dict[str, list[str]] = {}

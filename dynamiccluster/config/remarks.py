@@ -15,6 +15,7 @@ from dynamiccluster.config.schema_cloud_local import LocalResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.schema_cluster_sge import SgeCluster
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
+from dynamiccluster.config.schema_cluster_torque import TorqueCluster, torque_remarks
 from dynamiccluster.config.schema_general import DEFAULT_CLUSTER_ID
 from dynamiccluster.config.to_policy import prefix_of
 
@@ -85,6 +86,9 @@ def _cluster(settings: Settings, document: Document) -> Iterator[Remark]:
     if isinstance(cluster, SgeCluster) and " -u" not in cluster.config.qstat_command:
         text = "has no -u, with which it would show only the service's own jobs; `-u '*'` is added"
         yield ("cluster", "config", "qstat_command"), text
+    if isinstance(cluster, TorqueCluster):
+        for key, text in torque_remarks(cluster.config):
+            yield ("cluster", "config", key), text
 
 
 def _server(settings: Settings, document: Document) -> Iterator[Remark]:
