@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from dynamiccluster.cli import exits
 from dynamiccluster.cli.daemon import PidFile, detach
 from dynamiccluster.cli.main import main
+from dynamiccluster.config import adapters
 from dynamiccluster.config import check as checking
 from dynamiccluster.config.problems import Notice, Problem
 from dynamiccluster.errors import BadConfigError
@@ -143,7 +144,9 @@ def test_background_process_has_its_own_session_and_the_pid_file(tmp_path: Path)
     assert (folder, output) == ("/", os.devnull)
 
 
-def test_check_config_names_types_without_an_adapter(tmp_path: Path) -> None:
+def test_check_config_names_types_without_an_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "SCHEDULERS", ("simulated",))
+    monkeypatch.setattr(adapters, "CLOUDS", ("simulated",))
     file = tmp_path / "c.yaml"
     file.write_text(
         "cluster: {type: torque}\n"
