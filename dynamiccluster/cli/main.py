@@ -43,6 +43,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "cloud-admin": (CHANGE, "cloud_scheduler", "Enable, disable and empty clouds, as Cloud Scheduler's cloud_admin."),
     "serve": (RUN, "serve", "Run the service."),
     "check-config": (RUN, "serve", "Check a configuration file."),
+    "check-cluster": (RUN, "check_cluster", "Try every command of a configuration once, changing nothing."),
     "import": (RUN, "importing", "Make a configuration from Cloud Scheduler's cloud_resources.conf."),
 }
 """Verb -> section of the help, module, help line. The module calls it as here, with ``_`` for ``-``

@@ -9,10 +9,13 @@ from typing import Any
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.runner import Runner
+from dynamiccluster.model.check import CommandCheck
 from dynamiccluster.schedulers.base import Scheduler
 from dynamiccluster.schedulers.lsf.adapter import LsfScheduler, LsfSettings
 from dynamiccluster.schedulers.lsf.calls import PROGRAMS as LSF_PROGRAMS
+from dynamiccluster.schedulers.lsf.checks import checks as lsf_checks
 from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
+from dynamiccluster.schedulers.slurm.checks import checks as slurm_checks
 from dynamiccluster.schedulers.torque.adapter import TorqueScheduler
 from dynamiccluster.schedulers.torque.commands import Commands as TorqueCommands
 
@@ -81,3 +84,22 @@ def build_scheduler(
             )
         case _:
             raise BadConfigError(f"cluster.type: there is no adapter for {kind!r} in this version")
+
+
+CHECKS: dict[str, Callable[[Mapping[str, Any]], tuple[CommandCheck, ...]]] = {
+    "lsf": lsf_checks,
+    "simulated": lambda config: (),  # has no commands
+    "slurm": slurm_checks,
+}
+"""For each type, what ``check-cluster`` tries."""
+
+
+def scheduler_checks(kind: str, config: Mapping[str, Any]) -> tuple[CommandCheck, ...]:
+    """How the commands of ``type: kind`` with the keys of ``config:`` are tried without changing anything.
+
+    :raises BadConfigError: nobody knows how.
+    """
+    found = CHECKS.get(kind)
+    if found is None:
+        raise BadConfigError(f"cluster.type: the commands of {kind!r} cannot be tried in this version")
+    return found(config)

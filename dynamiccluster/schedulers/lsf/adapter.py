@@ -27,7 +27,7 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
-from dynamiccluster.schedulers.lsf.calls import LsfCalls
+from dynamiccluster.schedulers.lsf.calls import CommandLines, LsfCalls
 from dynamiccluster.schedulers.lsf.hosts_parse import BatchHost, Site, hold_of, make_hosts
 from dynamiccluster.schedulers.lsf.jobs_parse import limit_arrays, make_jobs, parse_slot_limits
 from dynamiccluster.schedulers.lsf.json_parse import exec_hosts
@@ -113,14 +113,8 @@ class LsfScheduler:
             frozenset(self._settings.host_resources),
             self._settings.queue_resource_prefix,
         )
-        self._calls = LsfCalls(
-            runner,
-            commands=commands or {},
-            bin_dir=bin_dir,
-            envdir=envdir,
-            prefix=command_prefix,
-            timeout_s=timeout_s,
-        )
+        lines = CommandLines(commands or {}, bin_dir=bin_dir, envdir=envdir, prefix=command_prefix)
+        self._calls = LsfCalls(runner, lines, timeout_s)
         self._resolve = resolve
         self._known: _Site | None = None
         self._expected: dict[str, tuple[str, Capacity]] = {}  # added and not yet gone: address and size

@@ -101,41 +101,36 @@ class UnsupportedError(BadConfigError):
         self.field = found[1].lower() if found else ""
 
 
-class LsfCalls:
-    """Runs LSF's programs.
+class CommandLines:
+    """How the programs are called.
 
-    ``commands``: how each is called, by the names of :data:`PROGRAMS`. ``bin_dir`` goes before those without a
-    directory of their own, ``prefix`` (``sudo -n -u lsfadmin``) before all.
+    ``commands``: by the names of :data:`PROGRAMS`. ``bin_dir`` goes before those without a directory of their own,
+    ``prefix`` (``sudo -n -u lsfadmin``) before all.
     """
 
     def __init__(
-        self,
-        runner: Runner,
-        *,
-        commands: Mapping[str, Sequence[str]],
-        bin_dir: str,
-        envdir: str,
-        prefix: Sequence[str],
-        timeout_s: float,
+        self, commands: Mapping[str, Sequence[str]], *, bin_dir: str = "", envdir: str = "", prefix: Sequence[str] = ()
     ) -> None:
-        self._runner = runner
-        self._environment = dict(_ENVIRONMENT) | ({"LSF_ENVDIR": envdir} if envdir else {})
-        self._envdir = envdir
-        self._timeout_s = timeout_s
+        self.envdir = envdir
+        self.environment: Mapping[str, str] = dict(_ENVIRONMENT) | ({"LSF_ENVDIR": envdir} if envdir else {})
         self._front = tuple(prefix)
         misleading = [name for name in _MISLEADING if name in os.environ]
         if prefix or misleading:  # what stands in front (sudo) may not pass an environment on
             unset = tuple(word for name in misleading for word in ("-u", name))
-            self._front = (*prefix, "env", *unset, *(f"{name}={value}" for name, value in self._environment.items()))
+            self._front = (*prefix, "env", *unset, *(f"{name}={value}" for name, value in self.environment.items()))
         self._commands = {name: _placed(commands.get(name, (name,)), bin_dir) for name in PROGRAMS}
 
     def argv(self, program: str, *arguments: str) -> tuple[str, ...]:
-        """The command line of one of the programs, with everything that goes before it."""
         return (*self._front, *self._commands[program], *arguments)
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return self._environment
+
+class LsfCalls:
+    """Runs LSF's programs, each for ``timeout_s`` at most."""
+
+    def __init__(self, runner: Runner, lines: CommandLines, timeout_s: float) -> None:
+        self._runner = runner
+        self._lines = lines
+        self._timeout_s = timeout_s
 
     def ask(self, program: str, *arguments: str) -> str:
         """What a question prints. One that fails has changed nothing, so it is never of unknown outcome.
@@ -181,10 +176,10 @@ class LsfCalls:
                 raise kind(f"{program}: {line.strip()[:500]}")
 
     def _run(self, program: str, arguments: Sequence[str]) -> Completed:
-        if self._envdir and not os.path.isdir(self._envdir):  # the programs would wait for a daemon for ever
-            raise BadConfigError(f"there is no directory {self._envdir} (envdir)")
-        argv = self.argv(program, *arguments)
-        return self._runner.run(argv, timeout_s=self._timeout_s, env=self._environment)
+        lines = self._lines
+        if lines.envdir and not os.path.isdir(lines.envdir):  # the programs would wait for a daemon for ever
+            raise BadConfigError(f"there is no directory {lines.envdir} (envdir)")
+        return self._runner.run(lines.argv(program, *arguments), timeout_s=self._timeout_s, env=lines.environment)
 
 
 def found_nothing(completed: Completed) -> bool:

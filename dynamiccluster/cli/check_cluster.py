@@ -1,0 +1,164 @@
+"""``check-cluster``: every command of the configuration, tried once, changing nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from dynamiccluster.cli import exits
+from dynamiccluster.cli.common import emit, screen, table
+from dynamiccluster.cli.text import clean
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
+from dynamiccluster.model.check import CheckResult, CheckState, CommandCheck
+
+if TYPE_CHECKING:
+    from dynamiccluster.config.schema import Settings
+    from dynamiccluster.kit.runner import Completed, Runner
+
+_DENIED = re.compile(
+    r"permission denied|not permitted|access denied|not authori[sz]ed|must be root|a password is", re.IGNORECASE
+)
+_NO_PROGRAM = re.compile(r"not found|No such file or directory")
+_WORST = (CheckState.MISSING, CheckState.DENIED, CheckState.FAILED, CheckState.SLOW)
+_CODES = {CheckState.MISSING: exits.BAD_CONFIG, CheckState.DENIED: exits.FORBIDDEN}
+
+
+@click.command("check-cluster", epilog=exits.TEXT)
+@click.argument("file")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
+def check_cluster(file: str, output: str) -> None:
+    """Try every command that a configuration FILE names, once. Nothing is started or changed.
+
+    Commands of the scheduler are run with questions; the site's own scripts, which could change something, are only
+    looked for. Run it as the user that the service will have.
+    """
+    from dynamiccluster.config.load import load
+    from dynamiccluster.kit.runner import SubprocessRunner
+
+    settings = load(file).settings
+    limit_s, poll_s = settings.cluster.config.command_timeout_s, settings.general.cluster_poller_interval
+    runner = SubprocessRunner()
+    results = [tried(check, runner, limit_s, poll_s) for check in all_checks(settings)]
+    if output == "json":
+        emit({"ok": verdict(results) == exits.OK, "checks": [_document(result) for result in results]})
+    else:
+        _show(results, settings.cluster.type)
+    click.get_current_context().exit(verdict(results))
+
+
+def all_checks(settings: Settings) -> tuple[CommandCheck, ...]:
+    """The scheduler's commands, and the site's scripts."""
+    from dynamiccluster.schedulers.registry import scheduler_checks
+
+    kind = settings.cluster.type
+    return (*scheduler_checks(kind, settings.cluster.config.model_dump()), *_scripts(settings))
+
+
+def _scripts(settings: Settings) -> Iterator[CommandCheck]:
+    general, cluster = settings.general, settings.cluster.config
+    templates = {
+        "dynamic-cluster.post_vm_provision_command": general.post_vm_provision_command,
+        "dynamic-cluster.post_vm_destroy_command": general.post_vm_destroy_command,
+        "dynamic-cluster.names.add_command": general.names.add_command,
+        "dynamic-cluster.names.remove_command": general.names.remove_command,
+        "cluster.config.post_add_node_command": cluster.post_add_node_command,
+        "cluster.config.post_remove_node_command": cluster.post_remove_node_command,
+    }
+    for key, template in templates.items():
+        if template:
+            yield CommandCheck(key, tuple(shlex.split(template)), "the site's script is there", look_only=True)
+
+
+def tried(check: CommandCheck, runner: Runner, limit_s: float, poll_s: float) -> CheckResult:
+    """What comes of one check. ``limit_s``: of the command; ``poll_s``: what takes longer is too slow for polls."""
+    if check.look_only:
+        return _looked_for(check)
+    try:
+        completed = runner.run(check.argv, timeout_s=limit_s, env=check.env)
+    except UnknownOutcomeError as error:
+        return CheckResult(check, CheckState.SLOW, str(error), limit_s)
+    except BadConfigError as error:
+        state = CheckState.DENIED if "may not be run" in str(error) else CheckState.MISSING
+        return CheckResult(check, state, str(error))
+    except DynamicClusterError as error:
+        return CheckResult(check, CheckState.FAILED, str(error))
+    return _judged(check, completed, poll_s)
+
+
+def _judged(check: CommandCheck, completed: Completed, poll_s: float) -> CheckResult:
+    def result(state: CheckState, message: str) -> CheckResult:
+        return CheckResult(check, state, message, completed.seconds)
+
+    said = completed.complaint
+    if completed.returncode != 0 and not any(words in completed.stderr for words in check.harmless):
+        if completed.returncode in (126, 127) and _NO_PROGRAM.search(
+            said
+        ):  # sudo's, env's, and the shell's word for it
+            return result(CheckState.MISSING, said)
+        if _DENIED.search(said) or any(words in said for words in check.denied):
+            return result(CheckState.DENIED, said)
+        return result(CheckState.FAILED, f"return code {completed.returncode}: {said}")
+    if check.expects and not re.search(check.expects, f"{completed.stdout}{completed.stderr}"):
+        return result(CheckState.FAILED, f"the answer is not what it should be: {said[:200]}")
+    if completed.seconds > poll_s:
+        return result(CheckState.SLOW, f"takes {completed.seconds:.1f} s, and there is a poll every {poll_s:g} s")
+    return result(CheckState.OK, "")
+
+
+def _looked_for(check: CommandCheck) -> CheckResult:
+    program = check.argv[0]
+    if shutil.which(program):
+        return CheckResult(check, CheckState.OK, "")
+    if os.path.isfile(program):
+        return CheckResult(check, CheckState.DENIED, f"{program!r} may not be run")
+    return CheckResult(check, CheckState.MISSING, f"there is no program {program!r}")
+
+
+def verdict(results: Iterable[CheckResult]) -> int:
+    """The exit code for all of them: that of the worst."""
+    states = {result.state for result in results if not _may_be(result)}
+    worst = next((state for state in _WORST if state in states), CheckState.OK)
+    return exits.OK if worst is CheckState.OK else _CODES.get(worst, exits.FAILED)
+
+
+def _may_be(result: CheckResult) -> bool:
+    return result.check.optional and result.state is CheckState.MISSING
+
+
+def _document(result: CheckResult) -> dict[str, object]:
+    return {
+        "key": result.check.key,
+        "command": list(result.check.argv),
+        "proves": result.check.proves,
+        "state": str(result.state),
+        "needed": not result.check.optional,
+        "run": not result.check.look_only,
+        "message": result.message,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _show(results: list[CheckResult], kind: str) -> None:
+    if not results:
+        click.echo(f"a cluster of type {kind} has no commands to try")
+        return
+    listing = table("key", "command", "result", "seconds", "what it says", right=("seconds",))
+    for result in results:
+        state = f"{result.state}, may be" if _may_be(result) else str(result.state)
+        command = shlex.join(result.check.argv)
+        listing.add_row(
+            result.check.key.removeprefix("cluster.config."),
+            clean(command if len(command) <= 60 else command[:57] + "..."),
+            state,
+            f"{result.seconds:.2f}",
+            clean(result.message or result.check.proves),
+        )
+    screen().print(listing)
+    wrong = sum(result.state is not CheckState.OK and not _may_be(result) for result in results)
+    click.echo(f"{len(results)} commands, {wrong} of them not as they should be" if wrong else "all commands work")
