@@ -24,6 +24,10 @@ FIRST_BAND = 2_048
 coarser towards the end, where hardly anything is left to hand out (every fourth band is twice as long)."""
 
 
+BY_SCHEDULER = "by the scheduler"
+"""The class of waiting jobs whose nodes the scheduler picks itself."""
+
+
 class Group(NamedTuple):
     """Waiting jobs of one shape, highest priority first. A tuple, because there are many."""
 
@@ -53,6 +57,7 @@ class Queue:
     no: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     foreign: int = 0  # waiting jobs of queues that are not monitored
+    by_scheduler: list[str] = field(default_factory=list)  # it picks their nodes itself; see ``switched``
     gangs: bool = False  # whether there are jobs that start only together with others
 
 
@@ -63,8 +68,11 @@ _THROTTLE = attrgetter("throttle")
 _GANG = attrgetter("gang")
 
 
-def sort_out(view: SchedulerView | None, policy: Policy) -> Queue:
-    """Group the jobs that more nodes would help; keep the others by the class of their reason."""
+def sort_out(view: SchedulerView | None, policy: Policy, picked: frozenset[str] = frozenset()) -> Queue:
+    """Group the jobs that more nodes would help; keep the others by the class of their reason.
+
+    ``picked``: queues whose nodes the scheduler picks itself. Jobs of these alone ask nothing of us.
+    """
     queue = Queue()
     if view is None:
         return queue
@@ -79,7 +87,7 @@ def sort_out(view: SchedulerView | None, policy: Policy) -> Queue:
                 queue.not_yet.append(job.job_id)
             elif job.wait is Wait.NO:
                 queue.no.append(job.job_id)
-    _group(*_startable(*_of_use(helped, queue, frozenset(policy.queues)), queue), queue)
+    _group(*_startable(*_of_use(helped, queue, frozenset(policy.queues), picked), queue), queue)
     return queue
 
 
@@ -111,17 +119,20 @@ class _Waiting(NamedTuple):
     owners: Ints
 
 
-def _of_use(jobs: list[Job], queue: Queue, monitored: frozenset[str]) -> _Waiting:
-    """Without the jobs of queues that are not monitored, and those that ask for nonsense."""
+def _of_use(jobs: list[Job], queue: Queue, monitored: frozenset[str], picked: frozenset[str]) -> _Waiting:
+    """Without the jobs of queues that are not monitored, or not for us to serve, and those that ask for nonsense."""
     shapes, owners = _by_shape(jobs)
     foreign = [bool(monitored) and monitored.isdisjoint(shape.queues) for shape in shapes]
+    theirs = [bool(picked and shape.queues) and picked.issuperset(shape.queues) for shape in shapes]
     absurd = [not sane(shape) for shape in shapes]
-    if not any(foreign) and not any(absurd):
+    if not any(foreign) and not any(absurd) and not any(theirs):
         return _Waiting(jobs, shapes, owners)
     keep = []
     for index, number in enumerate(owners.tolist()):
         if foreign[number]:
             queue.foreign += 1
+        elif theirs[number]:
+            queue.by_scheduler.append(jobs[index].job_id)
         elif absurd[number]:
             queue.no.append(jobs[index].job_id)
         else:

@@ -11,7 +11,7 @@ from dynamiccluster.model.command import CommandReply
 from dynamiccluster.model.event import Event, EventKind
 from dynamiccluster.model.launch import Launch
 from dynamiccluster.model.memory import Backoff, Breaker, Memory, Miss, Nomination, ObservedClock, Override
-from dynamiccluster.model.plan import Demand, Plan, Snapshot
+from dynamiccluster.model.plan import Demand, Plan, Refusal, Snapshot
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.resource import Resource, ResourceFlag
 from dynamiccluster.model.worker_node import NodeState, WorkerNode
@@ -60,6 +60,8 @@ class Draft:
     wakes: list[float] = field(default_factory=list)
     demand: Demand = field(default_factory=Demand)
     shown_ids: frozenset[str] | None = None  # node ids that the views show; see ``orphans``, made when first needed
+    switched_hosts: dict[str, Resource] | None = None  # see ``switched``, made when first needed
+    declined: dict[str, tuple[str, Refusal]] = field(default_factory=dict)  # wanted hosts without hope: resource, why
 
     # -- reading -------------------------------------------------------------------------------------
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynamiccluster.decide import breaker
-from dynamiccluster.decide.demand import sane
+from dynamiccluster.decide.demand import BY_SCHEDULER, sane
 from dynamiccluster.decide.draft import Draft
+from dynamiccluster.decide.switched import is_awaited, refusals_of
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Wait
 from dynamiccluster.model.plan import MISFITS, Demand, JobAnswer, Refusal, ShapeReport
 from dynamiccluster.model.worker_node import WorkerNode
 
 SENTENCES: dict[Refusal, str] = {
+    Refusal.BY_SCHEDULER: "gets its nodes when the scheduler itself picks them for a job",
     Refusal.QUEUE: "is reserved for, or serves, another queue",
     Refusal.ACCOUNT: "is reserved for another account",
     Refusal.PROPERTY: "is reserved for jobs that ask for its property",
@@ -52,6 +54,8 @@ def report_of(demand: Demand, job: Job) -> ShapeReport | None:
 
 def answer(draft: Draft, demand: Demand, job: Job) -> JobAnswer:
     """Why this job waits, or where it runs."""
+    if job.state is JobState.STARTING and any(is_awaited(draft.hosts, name) for name in job.hosts):
+        return _awaited(draft, job)
     if job.state in OCCUPYING:
         return JobAnswer(job, f"{job.state} on {', '.join(job.hosts) or 'hosts not named'}", "", nodes=job.hosts)
     if job.state is not JobState.PENDING:
@@ -61,6 +65,8 @@ def answer(draft: Draft, demand: Demand, job: Job) -> JobAnswer:
     report = report_of(demand, job)
     if not sane(job.shape):
         return JobAnswer(job, "asks for amounts that make no sense, so nothing is launched for it", str(Wait.NO))
+    if report is None and job.job_id in demand.held_back.get(BY_SCHEDULER, ()):
+        return _by_scheduler(draft, job)
     if report is None:
         return JobAnswer(job, f"its queue ({', '.join(job.shape.queues) or 'none'}) is not monitored", str(job.wait))
     nominees = _nominees(draft.nodes, draft, job)
@@ -74,6 +80,32 @@ def answer(draft: Draft, demand: Demand, job: Job) -> JobAnswer:
         "new": "nodes are being launched for it",
     }[place]
     return JobAnswer(job, said, str(job.wait), refusals=refusals, nodes=nominees)
+
+
+def _awaited(draft: Draft, job: Job) -> JobAnswer:
+    """The scheduler has given it hosts that have no machines yet."""
+    states = {node.host_name: str(node.state) for node in draft.nodes.values()}
+    told = [f"{name} ({states.get(name, 'not launched yet')})" for name in job.hosts if is_awaited(draft.hosts, name)]
+    return JobAnswer(job, f"waits for machines of hosts it was given: {', '.join(told)}", "", nodes=job.hosts)
+
+
+def _by_scheduler(draft: Draft, job: Job) -> JobAnswer:
+    """The scheduler picks the nodes of its queues from those that are offered."""
+    found = refusals_of(draft, job.shape)
+    refusals = {name: SENTENCES[refusal] for name, refusal in found.items()}
+    said = "waits for the scheduler, which itself picks the nodes of its queue(s)"
+    limits = [refusal for refusal in found.values() if refusal not in MISFITS]
+    if Refusal.BY_SCHEDULER in found.values() or not limits:
+        return JobAnswer(job, said, str(job.wait), refusals)
+    retries = [breaker.retry_at(draft, draft.resource(name)) for name in found]
+    return JobAnswer(
+        job,
+        f"{said}; for the moment there are none",
+        str(job.wait),
+        refusals,
+        limit=str(min(limits, key=ORDER.index)),
+        earliest_retry_at=min((at for at in retries if at > 0), default=0.0),
+    )
 
 
 def _held_back(job: Job) -> JobAnswer:

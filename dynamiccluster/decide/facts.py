@@ -13,6 +13,7 @@ from dynamiccluster.decide.draft import SCHEDULER, Draft, cloud_source
 from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.learned import learn
 from dynamiccluster.decide.lifecycle import NodeEvent, age_s, apply
+from dynamiccluster.decide.switched import is_awaited, power_speaks
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, HostState
@@ -163,6 +164,8 @@ def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str) -> None:
 
 
 def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
+    if power_speaks(draft, node, hosts):
+        return
     if node.state not in _HOST_SPEAKS or hosts.started_at <= node.acted_at or node.dead:
         return
     if node.state is NodeState.FAILED and node.hold_why is HoldWhy.DELETE:
@@ -178,7 +181,7 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     if draft.misses:
         draft.misses.pop(f"host:{node.node_id}", None)
     busy = hosts.busy(host)
-    if busy and not node.first_job_at:
+    if busy and not node.first_job_at and not is_awaited(hosts, node.host_name):
         node = draft.put(replace(node, first_job_at=draft.now, starved_obs=None))
         breaker.worked(draft, node.resource)
         draft.nominations.pop(node.node_id, None)
@@ -299,8 +302,8 @@ def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
     if age_s(draft, node) < limit_s:
         return
     match node.state:
-        case NodeState.CONFIGURING | NodeState.JOINING if _is_up(node, hosts) or node.host_name in hosts.occupied:
-            return  # it is about to join
+        case NodeState.CONFIGURING | NodeState.JOINING if _is_about_to_join(node, hosts):
+            return
         case NodeState.STARTING | NodeState.CONFIGURING | NodeState.JOINING:
             host = hosts.by_name.get(node.host_name)
             says = f"; the scheduler says {host.detail}" if host is not None and host.detail else ""
@@ -313,6 +316,11 @@ def _clock_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
         case _:
             why = f"still there {age_s(draft, node):.0f} observed seconds after terminate: asked again"
             apply(draft, node.node_id, NodeEvent.DEADLINE, why)
+
+
+def _is_about_to_join(node: WorkerNode, hosts: Hosts) -> bool:
+    busy = node.host_name in hosts.occupied and not is_awaited(hosts, node.host_name)
+    return busy or _is_up(node, hosts)
 
 
 def _is_up(node: WorkerNode, hosts: Hosts) -> bool:

@@ -8,7 +8,7 @@ from itertools import islice
 from operator import attrgetter
 
 from dynamiccluster.decide import breaker, learned, match
-from dynamiccluster.decide.demand import MOST, Group, Queue, by_priority, whole
+from dynamiccluster.decide.demand import BY_SCHEDULER, MOST, Group, Queue, by_priority, whole
 from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
 from dynamiccluster.decide.gangs import for_report, pack_gangs
@@ -19,10 +19,11 @@ from dynamiccluster.decide.limits import Ledger, open_ledger
 from dynamiccluster.decide.orphans import new_node_ids
 from dynamiccluster.decide.pack import Packer, Packing
 from dynamiccluster.decide.rows import Row, Rows, Stage
+from dynamiccluster.decide.switched import launch_wanted
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.memory import Nomination
 from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
-from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.resource import Provisioning, Resource
 from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState
 
 _JOB_ID = attrgetter("job_id")
@@ -47,6 +48,8 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     offers = _offers(draft)
     rows, eligibility = _rows(draft, draft.hosts, offers)
     before = open_ledger(draft)
+    if act:
+        launch_wanted(draft, before)
 
     def pack(served: Queue) -> tuple[Packing, Ledger]:
         ledger = before.copy()
@@ -170,7 +173,7 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
     for name, _ in sorted(draft.policy.resources.items(), key=lambda item: (item[1].priority, item[0])):
         resource = draft.resource(name)
         lacking = resource.min_nodes - healthy.get(name, 0)
-        if lacking > 0:
+        if lacking > 0 and resource.provisioning is Provisioning.DEMAND:
             room, _ = ledger.room(resource)  # of use one by one, too
             count = min(lacking, room)
             if count > 0:
@@ -215,7 +218,11 @@ def _demand(draft: Draft, queue: Queue, packing: Packing, eligibility: Eligibili
         )
     return Demand(
         reports=tuple(reports),
-        held_back={"no": tuple(queue.no), "not yet": tuple(queue.not_yet)},
+        held_back={
+            "no": tuple(queue.no),
+            "not yet": tuple(queue.not_yet),
+            BY_SCHEDULER: tuple(queue.by_scheduler),
+        },
         waiting_tasks=sum(group.tasks for group in queue.groups),
         waiting_cores=sum(group.tasks * group.shape.cores for group in queue.groups),
         unplaced_tasks=unplaced,

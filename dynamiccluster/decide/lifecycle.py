@@ -49,6 +49,8 @@ class NodeEvent(StrEnum):
     HOST_HELD_BUSY = "host held with jobs"
     HOST_UNHELD = "host no longer held"
     HOST_HELD_BY_OTHER = "host held by somebody else"
+    HOST_OFF = "host switched off"
+    HOST_WANTED = "host switched on anew"
     # time
     DEADLINE = "deadline passed"
     # the planner
@@ -83,6 +85,11 @@ OPERATOR = frozenset({E.OP_HOLD, E.OP_UNHOLD, E.OP_VACATE, E.OP_DELETE})
 
 _COMING_LOST = {E.SEEN_ERROR: S.FAILED, E.SEEN_STOPPED: S.FAILED, E.SEEN_GONE: S.FAILED}
 
+_SWITCHED = {
+    E.HOST_OFF: S.REMOVING,  # the scheduler has let go of it by itself, and no job is on it
+    E.HOST_WANTED: S.FAILED,  # and waits for another machine already: this one would never be let in
+}
+
 TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
     S.REQUESTED: {
         E.LAUNCH_ACCEPTED: S.STARTING,
@@ -102,6 +109,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
     },
     S.STARTING: {
         E.SEEN_ACTIVE: S.CONFIGURING,
+        E.HOST_OFF: S.REMOVING,
         E.DEADLINE: S.FAILED,
         E.OP_DELETE: S.REMOVING,
         **_COMING_LOST,
@@ -109,6 +117,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
     S.CONFIGURING: {
         E.STEPS_DONE: S.JOINING,
         E.STEP_FAILED: S.FAILED,
+        E.HOST_OFF: S.REMOVING,
         E.DEADLINE: S.FAILED,
         E.OP_DELETE: S.REMOVING,
         **_COMING_LOST,
@@ -120,6 +129,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.HOST_HELD_EMPTY: S.HOLDING,  # adopted while held by us
         E.HOST_HELD_BUSY: S.HOLDING,
         E.HOST_MISSING: S.CONFIGURING,  # the scheduler forgot it (restart): add it again
+        E.HOST_OFF: S.REMOVING,
         E.DEADLINE: S.FAILED,
         E.OP_DELETE: S.REMOVING,
         **_COMING_LOST,
@@ -138,6 +148,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.OP_DELETE: S.HOLDING,
         E.SEEN_GONE: S.FAILED,
         E.SEEN_STOPPED: S.FAILED,
+        **_SWITCHED,
     },
     S.BUSY: {
         E.HOST_IDLE: S.IDLE,
@@ -151,6 +162,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.OP_DELETE: S.HOLDING,
         E.SEEN_GONE: S.FAILED,
         E.SEEN_STOPPED: S.FAILED,
+        **_SWITCHED,
     },
     S.HOLDING: {
         E.HOST_HELD_EMPTY: S.HELD,
@@ -165,6 +177,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.OP_DELETE: S.HOLDING,
         E.SEEN_GONE: S.FAILED,
         E.SEEN_STOPPED: S.FAILED,
+        **_SWITCHED,
     },
     S.HELD: {
         E.HOST_HELD_BUSY: S.HOLDING,
@@ -179,6 +192,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.OP_DELETE: S.REMOVING,
         E.SEEN_GONE: S.FAILED,
         E.SEEN_STOPPED: S.FAILED,
+        **_SWITCHED,
     },
     S.DOWN: {
         E.HOST_IDLE: S.IDLE,
@@ -191,6 +205,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.SEEN_GONE: S.FAILED,
         E.SEEN_STOPPED: S.FAILED,
         E.SEEN_ERROR: S.FAILED,
+        **_SWITCHED,
     },
     S.FAILED: {
         E.HOST_IDLE: S.IDLE,  # late, but alive: rescued (only reported while the cloud does not call it dead)

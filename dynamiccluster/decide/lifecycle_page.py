@@ -79,6 +79,13 @@ NOTES: dict[NodeState, StateNote] = {
 }
 
 
+SWITCHED_NOTE = (
+    "Where the scheduler itself switches hosts on and off (`provisioning: scheduler`), its word goes before all this: a",
+    "node whose host is *switched off*, and without jobs, is removed at once, in whatever state; one whose host is",
+    "*switched on anew* under a machine of its last life has failed. Such nodes have no idle limit of ours.",
+)
+
+
 def markdown() -> str:
     """``docs/lifecycle.md``: prose, drawing and table, from the code above."""
     lines = ["# The life of a worker node", "", "Generated from `dynamiccluster/decide/lifecycle.py`; do not edit.", ""]
@@ -90,7 +97,15 @@ def markdown() -> str:
         lines += [f"    {state} --> {to}: {' / '.join(events)}" for to, events in targets.items()]
     lines += ["```", "", "| State | Meaning | What ends it |", "|---|---|---|"]
     lines += [f"| **{state}** | {note.meaning} | {note.ends} |" for state, note in NOTES.items()]
-    lines += ["", "## Every pair", "", "`.` = normal, nothing to do; `!` = impossible, the node is quarantined.", ""]
+    lines += [
+        "",
+        *SWITCHED_NOTE,
+        "",
+        "## Every pair",
+        "",
+        "`.` = normal, nothing to do; `!` = impossible, the node is quarantined.",
+        "",
+    ]
     lines += ["| Event | " + " | ".join(NodeState) + " |", "|---|" + "---|" * len(NodeState)]
     for event in NodeEvent:
         answers = [answer(state, event) for state in NodeState]

@@ -21,6 +21,18 @@ from dynamiccluster.model.worker_node import COMING, COUNTED, NodeState
 
 PLENTY = 1 << 30
 
+PASSING = frozenset(
+    {
+        Refusal.NO_VIEW,
+        Refusal.THROTTLED,
+        Refusal.FAILING,
+        Refusal.LAUNCH_RATE,
+        Refusal.MAX_STARTING,
+        Refusal.AUTO_OFF,
+    }
+)
+"""Limits that are over soon, or move on as nodes arrive: worth waiting for with a job that has its host already."""
+
 BUDGET_HORIZON_S = 3600.0
 """A month's budget must also cover the coming hour of everything that would then be running."""
 
@@ -80,6 +92,14 @@ class Ledger:
             if self.tokens < PLENTY:
                 free = int(self.tokens)
                 bounds.append((max(free, gang) if free >= 1 else 0, Refusal.LAUNCH_RATE))
+        return min(((max(count, 0), refusal) for count, refusal in bounds), key=lambda bound: bound[0])
+
+    def lasting_room(self, resource: Resource) -> tuple[int, Refusal | None]:
+        """The same without limits that are only passing: for how many more nodes there is hope at all."""
+        closed = self._gate(resource)
+        if closed and not passing(self.draft, resource.name, closed):
+            return 0, closed
+        bounds = [bound for bound in self._bounds(resource, 1) if bound[1] not in PASSING]
         return min(((max(count, 0), refusal) for count, refusal in bounds), key=lambda bound: bound[0])
 
     def take(self, resource: Resource, count: int) -> None:
@@ -145,6 +165,11 @@ class Ledger:
             left = limits.budget_per_month - self.draft.memory.spend.amount - self.rate_per_hour * horizon_h
             bounds.append((_whole(left / (price * horizon_h)) if horizon_h > 0 else 0, Refusal.BUDGET_MONTH))
         return bounds
+
+
+def passing(draft: Draft, name: str, refusal: Refusal) -> bool:
+    """Whether a limit of a resource is over soon. What is closed for a trial opens with its first node."""
+    return refusal in PASSING or (refusal is Refusal.CLOSED and breaker.on_trial(draft, name))
 
 
 def _whole(amount: float) -> int:

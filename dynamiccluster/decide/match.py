@@ -14,7 +14,7 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.job import Shape
 from dynamiccluster.model.plan import Refusal
-from dynamiccluster.model.resource import Reservation, Resource
+from dynamiccluster.model.resource import Provisioning, Reservation, Resource
 
 
 def words(shape: Shape) -> frozenset[str]:
@@ -29,6 +29,13 @@ def features_fit(shape: Shape, features: frozenset[str]) -> bool:
 
 def misfit(shape: Shape, resource: Resource) -> Refusal | None:
     """Why this resource is of the wrong kind for the job, whatever its size; ``None`` if it is not."""
+    if resource.provisioning is Provisioning.SCHEDULER:
+        return Refusal.BY_SCHEDULER
+    return wrong_kind(shape, resource)
+
+
+def wrong_kind(shape: Shape, resource: Resource) -> Refusal | None:
+    """The same whoever decides when its nodes are launched."""
     refused = _reservation_refuses(shape, resource.reservation)
     if refused:
         return refused

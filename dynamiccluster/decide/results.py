@@ -11,6 +11,7 @@ from dynamiccluster.errors import ErrorClass
 from dynamiccluster.model.action import HOOKS, ActionKind, ActionResult, Outcome
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.launch import Launch, LaunchState
+from dynamiccluster.model.resource import Provisioning
 from dynamiccluster.model.retry import Pause
 from dynamiccluster.model.worker_node import COUNTED, HoldWhy, NodeState, WorkerNode
 
@@ -38,6 +39,9 @@ GONE_IS_DONE = frozenset(
 )
 """For these, "not found" means that there is nothing left to do."""
 
+SWITCHING = frozenset({ActionKind.WITHDRAW, ActionKind.OFFER})
+"""Words about the power of hosts, one at a time."""
+
 ASKED = "asked:"
 """Before the fingerprint of declared shapes while the scheduler has not confirmed them."""
 
@@ -52,7 +56,7 @@ def take_in(draft: Draft, result: ActionResult) -> None:
     match result.kind:
         case ActionKind.LAUNCH:
             _launch(draft, result)
-        case ActionKind.DECLARE | ActionKind.UNSTICK:
+        case ActionKind.DECLARE | ActionKind.UNSTICK | ActionKind.WITHDRAW | ActionKind.OFFER:
             _service_action(draft, result)
         case _:
             _node_step(draft, result)
@@ -214,6 +218,11 @@ def _node_step(draft: Draft, result: ActionResult) -> None:
         return  # the node is gone, or this action is not the one it waits for
     acted_at = result.finished_at if result.kind in SCHEDULER_ACTIONS else node.acted_at
     node = draft.put(replace(node, action_id="", acted_at=max(acted_at, node.acted_at)))
+    if result.kind is ActionKind.HOST_REMOVE and draft.resource(node.resource).provisioning is Provisioning.SCHEDULER:
+        # the host stays when the node is forgotten: an older view must not have a machine launched for it
+        draft.memory = replace(
+            draft.memory, switched={**draft.memory.switched, node.host_name: max(result.finished_at, node.acted_at)}
+        )
     current = bool(node.todo) and node.todo[0] is result.kind
     outcome, error_class = result.outcome, result.error_class
     if outcome is Outcome.REFUSED and error_class == ErrorClass.NOT_FOUND and result.kind in GONE_IS_DONE:
@@ -297,8 +306,22 @@ def _again(draft: Draft, node: WorkerNode, result: ActionResult) -> None:
 # -- actions of no single node -----------------------------------------------------------------------
 
 
+def service_action_due(draft: Draft, kind: ActionKind) -> bool:
+    """Whether an action of this kind may be issued: none is under way, and the last did not fail a moment ago."""
+    if kind in draft.open_actions.values():
+        return False
+    due_obs = draft.step_retry_obs.get(str(kind), 0.0)
+    if due_obs > draft.obs(ENGINE):
+        draft.wake(draft.now + due_obs - draft.obs(ENGINE))
+        return False
+    return True
+
+
 def _service_action(draft: Draft, result: ActionResult) -> None:
     key = str(result.kind)
+    if result.kind in SWITCHING:
+        switched = {name: at or result.finished_at for name, at in draft.memory.switched.items()}
+        draft.memory = replace(draft.memory, switched=switched)
     if result.outcome is Outcome.DONE:
         draft.step_retry_obs.pop(key, None)
         if result.kind is ActionKind.DECLARE:
@@ -307,9 +330,9 @@ def _service_action(draft: Draft, result: ActionResult) -> None:
     if result.kind is ActionKind.DECLARE:
         draft.memory = replace(draft.memory, declared="")
     rules = draft.policy.failure
-    draft.step_retry_obs[key] = draft.obs(ENGINE) + rules.step_retry_max_s
+    pause_s = rules.step_retry_s if result.kind in SWITCHING else rules.step_retry_max_s  # jobs wait for these
+    draft.step_retry_obs[key] = draft.obs(ENGINE) + pause_s
     draft.event(
         EventKind.WARNING,
-        f"{result.kind} {result.outcome} ({result.error_class}: {result.message}); tried again in "
-        f"{rules.step_retry_max_s:.0f} s",
+        f"{result.kind} {result.outcome} ({result.error_class}: {result.message}); tried again in {pause_s:.0f} s",
     )

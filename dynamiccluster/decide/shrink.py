@@ -13,8 +13,9 @@ from dynamiccluster.decide import breaker
 from dynamiccluster.decide.draft import ENGINE, SCHEDULER, Draft
 from dynamiccluster.decide.grow import Need
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
+from dynamiccluster.decide.switched import is_awaited
 from dynamiccluster.model.host import Host
-from dynamiccluster.model.resource import Resource, ResourceFlag
+from dynamiccluster.model.resource import Provisioning, Resource, ResourceFlag
 from dynamiccluster.model.worker_node import WORKING, HoldWhy, NodeState, WorkerNode
 
 GOES_ON = frozenset({HoldWhy.SCALE_DOWN, HoldWhy.DRAIN, HoldWhy.DELETE, HoldWhy.FAULT})
@@ -57,7 +58,9 @@ def clean_up_failed(draft: Draft, *, by_hand: bool = False) -> None:
         if draft.hosts.started_at <= node.acted_at or (by_hand and node.hold_why is not HoldWhy.DELETE):
             continue
         dead = node.dead or draft.hosts.is_down(node.host_name)
-        if dead and draft.hosts.jobs_on(node.host_name):
+        if is_awaited(draft.hosts, node.host_name):
+            apply(draft, node.node_id, NodeEvent.REMOVE, node.reason)  # no job has begun there
+        elif dead and draft.hosts.jobs_on(node.host_name):
             apply(draft, node.node_id, NodeEvent.EVACUATE, node.reason)
         elif dead or node.host_name not in draft.hosts.occupied:
             apply(draft, node.node_id, NodeEvent.REMOVE, node.reason)
@@ -97,8 +100,9 @@ def _black_holes(draft: Draft, need: Need) -> None:
             continue
         if node.tenancy not in draft.snapshot.clouds:
             continue
-        limit_s = draft.resource(node.resource).timers.first_job_s
-        if limit_s <= 0:
+        resource = draft.resource(node.resource)
+        limit_s = resource.timers.first_job_s
+        if limit_s <= 0 or resource.provisioning is Provisioning.SCHEDULER:
             continue
         if node.node_id not in need.startable:  # what waits for the rest of a gang does not starve
             if node.starved_obs is not None:
@@ -158,6 +162,8 @@ def _idle(draft: Draft, need: Need) -> None:
         if node.node_id in need.wanted or _nominated(draft, node, clock, waiting):
             continue
         resource = draft.resource(node.resource)
+        if resource.provisioning is Provisioning.SCHEDULER:
+            continue  # it switches them off itself
         if _idle_left_s(node, host, resource, clock) <= 0:
             ready.setdefault(node.resource, []).append((node.idle_since_obs, node))
     for name, idle in ready.items():

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from dynamiccluster.decide import breaker, commands, explain, facts, orphans, results
+from dynamiccluster.decide import breaker, commands, explain, facts, orphans, results, switched
 from dynamiccluster.decide.demand import Queue, sort_out
 from dynamiccluster.decide.draft import ENGINE, SCHEDULER, Draft, cloud_source, start
 from dynamiccluster.decide.grow import Need, grow
@@ -47,7 +47,7 @@ def decide(snapshot: Snapshot, policy: Policy, now: float) -> Plan:
     orphans.settle(draft, act=not observing)
     if not observing:
         orphans.sweep_and_adopt(draft)
-    queue = sort_out(snapshot.scheduler, policy)
+    queue = sort_out(snapshot.scheduler, policy, switched.picked_queues(draft))
     if observing:
         need = _observe(draft, queue)
     else:
@@ -67,6 +67,7 @@ def _act(draft: Draft, queue: Queue) -> Need:
     if auto:
         shrink(draft, need)
         clean_up_failed(draft)
+        switched.balance(draft)
     else:
         finish_in_manual_mode(draft)
     _declare(draft)
@@ -99,15 +100,15 @@ def _first_look(draft: Draft) -> None:
     if memory.looked or snapshot.scheduler is None:
         return
     ours = any(view.instances for view in snapshot.clouds.values()) or bool(draft.nodes)
-    observe = draft.policy.observe_first and bool(draft.hosts.by_name) and not ours
+    others = draft.hosts.by_name.keys() - switched.switched_hosts(draft).keys()  # what it switches it has for us
+    observe = draft.policy.observe_first and bool(others) and not ours
     if observe and _unseen(draft):
         return
     draft.memory = replace(memory, looked=True, observe_only=memory.observe_only or observe)
     if observe:
         draft.event(
             EventKind.SERVICE,
-            f"first start beside {len(draft.hosts.by_name)} existing host(s): observe-only until told otherwise "
-            "(observe off)",
+            f"first start beside {len(others)} existing host(s): observe-only until told otherwise (observe off)",
         )
 
 
@@ -145,7 +146,7 @@ def _declare(draft: Draft) -> None:
     fingerprint = shapes_fingerprint(draft.policy)
     if draft.memory.declared.removeprefix(results.ASKED) == fingerprint:
         return
-    if not _service_action_due(draft, ActionKind.DECLARE):
+    if not results.service_action_due(draft, ActionKind.DECLARE):
         return
     draft.memory = replace(draft.memory, declared=results.ASKED + fingerprint)
     draft.act(
@@ -176,7 +177,7 @@ def _unstick(draft: Draft, queue: Queue) -> None:
     if due:  # what nothing can ever hold is rightly given up
         hopeless = {job_id for report in draft.demand.reports if report.never for job_id in report.job_ids}
         due = [job_id for job_id in due if job_id not in hopeless]
-    if due and _service_action_due(draft, ActionKind.UNSTICK):
+    if due and results.service_action_due(draft, ActionKind.UNSTICK):
         recent.update(dict.fromkeys(due, clock))
         draft.act(
             Action(
@@ -189,16 +190,6 @@ def _unstick(draft: Draft, queue: Queue) -> None:
         )
     if recent != draft.memory.unstuck:
         draft.memory = replace(draft.memory, unstuck=recent)
-
-
-def _service_action_due(draft: Draft, kind: ActionKind) -> bool:
-    if kind in draft.open_actions.values():
-        return False
-    due_obs = draft.step_retry_obs.get(str(kind), 0.0)
-    if due_obs > draft.obs(ENGINE):
-        draft.wake(draft.now + due_obs - draft.obs(ENGINE))
-        return False
-    return True
 
 
 def _next_decision(draft: Draft) -> None:

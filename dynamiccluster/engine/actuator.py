@@ -16,7 +16,7 @@ from dynamiccluster.model.action import HOOKS, Action, ActionKind, ActionResult,
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.names.base import Names
 from dynamiccluster.plugins.scripts import Hooks
-from dynamiccluster.schedulers.base import Scheduler
+from dynamiccluster.schedulers.base import PowerSaving, Scheduler
 
 log = logging.getLogger(__name__)
 
@@ -235,6 +235,10 @@ class Actuator:
                 scheduler.evacuate(action.host_name, action.job_ids, action.delete_jobs)
             case ActionKind.UNSTICK:
                 scheduler.unstick(action.job_ids)
+            case ActionKind.WITHDRAW if isinstance(scheduler, PowerSaving):
+                scheduler.withdraw(action.host_names, action.mark)
+            case ActionKind.OFFER if isinstance(scheduler, PowerSaving):
+                scheduler.offer(action.host_names)
             case ActionKind.DECLARE:
                 scheduler.declare([hands.resources[name] for name in action.resources if name in hands.resources])
             case kind if kind in HOOKS and hands.hooks:

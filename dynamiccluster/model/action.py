@@ -22,6 +22,8 @@ class ActionKind(StrEnum):
     EVACUATE = "evacuate"  # requeue or delete the jobs of a dead host
     DECLARE = "declare"  # make the scheduler accept the shapes our resources can give
     UNSTICK = "unstick"  # release jobs that the scheduler has given up on
+    WITHDRAW = "withdraw"  # hosts that the scheduler switches: no machine will come, give them to no job
+    OFFER = "offer"  # undo that
     HOOK_VM_PROVISIONED = "hook-vm-provisioned"
     HOOK_VM_DESTROYED = "hook-vm-destroyed"
     HOOK_NODE_ADDED = "hook-node-added"
@@ -71,7 +73,8 @@ class Action:
     address: str = ""
     instance_id: str = ""
     instance_name: str = ""
-    mark: str = ""  # HOLD, RELEASE: our text on the host
+    mark: str = ""  # HOLD, RELEASE, WITHDRAW: our text on the host
+    host_names: tuple[str, ...] = ()  # WITHDRAW, OFFER
     job_ids: tuple[str, ...] = ()  # VACATE, EVACUATE, UNSTICK
     delete_jobs: bool = False  # EVACUATE: delete instead of requeue
     resources: tuple[str, ...] = ()  # DECLARE

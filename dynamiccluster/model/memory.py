@@ -125,6 +125,7 @@ class Memory:
         default_factory=dict
     )  # "declare", "unstick", "sweep:ID" -> engine clock
     unstuck: Mapping[str, float] = field(default_factory=dict)  # job id -> engine clock of the last release
+    switched: Mapping[str, float] = field(default_factory=dict)  # host -> end of our last word on its power; 0 = open
 
     def capacity_of(self, resource: Resource) -> Capacity:
         """What a new node of the resource will have: as learnt under the present configuration, else as configured."""

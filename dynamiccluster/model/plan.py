@@ -58,10 +58,12 @@ class Refusal(StrEnum):
     NO_VIEW = "no-view"  # the tenancy has not been seen yet
     COMPONENTS = "components"  # another component of the same job gets none
     AUTO_OFF = "auto-off"
+    BY_SCHEDULER = "by-scheduler"  # the scheduler itself picks the nodes of this resource
 
 
 MISFITS = frozenset(
     {
+        Refusal.BY_SCHEDULER,
         Refusal.QUEUE,
         Refusal.ACCOUNT,
         Refusal.PROPERTY,
@@ -96,7 +98,9 @@ class Demand:
     """The waiting work as the plan understood it."""
 
     reports: tuple[ShapeReport, ...] = ()
-    held_back: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # class ("no", "not yet") -> job ids
+    held_back: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # class ("no", "not yet", "by the scheduler") -> job ids
     waiting_tasks: int = 0
     waiting_cores: int = 0
     unplaced_tasks: int = 0

@@ -17,6 +17,13 @@ class ResourceFlag(StrEnum):
     DRAINED = "drained"  # draining, and empty
 
 
+class Provisioning(StrEnum):
+    """Who decides when a node of a resource is launched."""
+
+    DEMAND = "demand"  # we, from the waiting jobs
+    SCHEDULER = "scheduler"  # it gives hosts without machines to jobs, and asks for their machines (power saving)
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """Whom the nodes of a resource are for. Empty = anybody (seed: deployment guide, cloud variables)."""
@@ -63,8 +70,21 @@ class Resource:
     timers: Timers = field(default_factory=Timers)
     queue_idle_s: tuple[tuple[str, float], ...] = ()  # idle limits per queue, the longest that applies wins
     max_starting: int = 0  # nodes on their way at the same time; 0 = no limit of its own
+    provisioning: Provisioning = Provisioning.DEMAND
     offering: str = ""  # zone/type/market, key of the capacity back-off; "" = this resource alone
 
     @property
     def billable(self) -> bool:
         return self.price_per_hour > 0
+
+    def numbered(self, number: int) -> str:
+        """The name of the ``number``-th host (from 1) where the scheduler provisions: PREFIX-0007."""
+        return f"{self.name_prefix or self.name}-{number:04d}"
+
+    def number_of(self, host_name: str) -> int:
+        """The number in such a name; 0 for any other name."""
+        prefix, _, digits = host_name.rpartition("-")
+        if not (digits.isascii() and digits.isdigit()) or prefix != (self.name_prefix or self.name) or len(digits) > 9:
+            return 0
+        number = int(digits)
+        return number if digits == f"{number:04d}" else 0

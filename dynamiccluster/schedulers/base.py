@@ -9,7 +9,7 @@ commands. Every failure is raised as one of :mod:`dynamiccluster.errors`, mapped
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.resource import Resource
@@ -91,4 +91,27 @@ class Scheduler(Protocol):
 
     def find(self, host_name: str) -> Host | None:
         """One host for a person's question; ``None`` if it is not known. Not used in polls."""
+        ...
+
+
+@runtime_checkable
+class PowerSaving(Protocol):
+    """What a scheduler can besides that switches hosts on and off by itself, for resources that it provisions.
+
+    Such a host always stands in its list, with what it wants as ``Host.power``; :meth:`Scheduler.add` only says where
+    its machine is, and :meth:`Scheduler.remove` switches it off and withdraws it.
+    """
+
+    def withdraw(self, host_names: Sequence[str], mark: str) -> None:
+        """Give these hosts to no job until they are offered again. Jobs that wait for their machines go back to the
+        queue at once, and such hosts are switched off.
+
+        A job that *runs* on one of them: :class:`~dynamiccluster.errors.BusyError`, and it goes on. Somebody else's
+        hold is left alone. A host that is being switched off may lose the mark on the way: the next view shows it.
+        """
+        ...
+
+    def offer(self, host_names: Sequence[str]) -> None:
+        """Let these hosts, which are off, be given to jobs again: undo :meth:`withdraw`, and the scheduler's own
+        judgement of their last machines. Hosts that are not off (any more), or held by somebody else: nothing."""
         ...

@@ -13,7 +13,7 @@ OTHER_RECORDS = {"launch", "known", "breaker", "job", "host", "instance"}
 OTHER_STATES = {"LaunchState", "BreakerState", "JobState", "HostState", "InstanceState"}
 
 MAY_MAKE_NODES = {
-    "decide/grow.py": "new nodes: REQUESTED",
+    "decide/launch.py": "new nodes: REQUESTED",
     "decide/orphans.py": "adopted machines: STARTING",
     "decide/commands.py": "adopted hosts: JOINING",
     "testing/service.py": "the service double launches and adopts without an engine",

@@ -8,6 +8,7 @@ What a host is in Slurm's own terms:
   waiting jobs from falling to BadConstraints when the last node of their shape goes. There are as many per shape as
   a resource has nodes at most, since a job of four nodes is refused where only three of its shape are known.
 * Our hold is DRAIN with our mark as its reason.
+* Nodes of resources that Slurm provisions itself (power saving) stand in ``slurm.conf`` for ever; see ``power``.
 * Where a partition consists of a node set with a feature (``NodeSet=long Feature=queue_long``), a node serves it by
   having that feature; partitions with ``Nodes=ALL`` take every node.
 
@@ -26,7 +27,7 @@ from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_address, require_host_name
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.model.host import Host, HostState
-from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.resource import Provisioning, Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.slurm.calls import SlurmCalls
 from dynamiccluster.schedulers.slurm.hindrances import Hindrances
@@ -40,6 +41,7 @@ from dynamiccluster.schedulers.slurm.nodes_parse import (
     parse_nodes,
     parse_partitions,
 )
+from dynamiccluster.schedulers.slurm.power import SlurmPower
 from dynamiccluster.schedulers.slurm.reasons import STUCK_REASON
 from dynamiccluster.schedulers.slurm.shape_parse import kinds_of
 
@@ -104,6 +106,7 @@ class SlurmScheduler:
         )
         self._hindrances = Hindrances(self._calls, reservation_lead_s)
         self._templates = Templates(self._calls, self._nodes, template_prefix, template_limit)
+        self._power = SlurmPower(self._calls, self._nodes)
         self._site: tuple[Config, Partitions] | None = None
         self._puzzling: set[str] = set()  # reasons already logged
 
@@ -134,11 +137,16 @@ class SlurmScheduler:
     def declare(self, resources: Sequence[Resource]) -> None:
         self._site = None
         config, partitions = self._known_site()
-        shapes = {resource.name: self._attributes(resource, partitions) for resource in resources}
-        self._templates.provide([(shapes[r.name], r.max_nodes) for r in resources], config.max_node_count)
+        ours = [resource for resource in resources if resource.provisioning is Provisioning.DEMAND]
+        shapes = [(self._attributes(resource, partitions), resource.max_nodes) for resource in ours]
+        self._templates.provide(shapes, config.max_node_count)
+        self._power.require([resource for resource in resources if resource not in ours], self._nodes())
 
     def add(self, host_name: str, address: str, resource: Resource) -> None:
         _require_node_name(host_name)
+        if resource.provisioning is Provisioning.SCHEDULER:
+            self._move(self._switched(host_name), require_address(address) if address else "")
+            return
         wanted = self._attributes(resource, self._known_site()[1])
         if address:
             address = require_address(address)
@@ -207,6 +215,9 @@ class SlurmScheduler:
             raise TransientError(f"whether {host_name} has jobs cannot be seen: {nodes.dropped[0]}")
         if host is None:
             return
+        if host.power is not None:
+            self.withdraw([host_name], f"{self._mark_prefix}removed")
+            return
         if host.busy:
             raise BusyError(f"{host_name} has jobs ({host.detail})")
         if host.name in nodes.declared:
@@ -215,6 +226,13 @@ class SlurmScheduler:
             )
         self._templates.keep_shape(host, nodes, self._anybody_waits)
         self._delete(host_name)
+
+    def withdraw(self, host_names: Sequence[str], mark: str) -> None:
+        _require_mark(mark)
+        self._power.withdraw(host_names, mark)
+
+    def offer(self, host_names: Sequence[str]) -> None:
+        self._power.offer(host_names)
 
     def unstick(self, job_ids: Sequence[str]) -> None:
         for batch in _batches(job_ids):
@@ -290,6 +308,13 @@ class SlurmScheduler:
 
     def _anybody_waits(self) -> bool:
         return bool(self._calls.ask_jobs("-h", "-a", "-t", "PENDING", "-O", "JobID").strip())
+
+    def _switched(self, host_name: str) -> Host:
+        """A node that Slurm's power saving switches."""
+        host = self.find(host_name)
+        if host is None or host.power is None:
+            raise BadConfigError(f"{host_name} is not a node of slurm.conf with State=CLOUD (or PrivateData hides it)")
+        return host
 
     def _existing(self, host_name: str) -> Host:
         host = self.find(host_name)

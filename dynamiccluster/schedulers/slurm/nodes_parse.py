@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dynamiccluster.model.capacity import Capacity
-from dynamiccluster.model.host import Hold, Host, HostState
+from dynamiccluster.model.host import Hold, Host, HostState, Power
+from dynamiccluster.schedulers.slurm.power_parse import power_of
 from dynamiccluster.schedulers.slurm.shape_parse import gpus_of, mib, plain, tres
 
 _REASON = re.compile(r" Reason=(.*?) \[([^\[\]@]*)@([^\[\]]*)\]", re.DOTALL)
@@ -147,6 +148,9 @@ def _host(line: str, is_ours: Callable[[str], bool], template_prefix: str) -> tu
     busy = cores_used > 0 or base in _BUSY_BASES or "COMPLETING" in flags
     gpus, gpu_type = _gres(values.get("Gres", ""))
     hold = _hold(line, flags, is_ours)
+    power = None if dynamic else power_of(base, flags, _reason(line)[0], is_ours)
+    if hold is None and power is Power.OFF and base == "DOWN":  # an administrator's word
+        hold = Hold(_reason(line)[0], False, _reason(line)[1])
     # FUTURE nodes of slurm.conf are shapes without machines; those created at run time are machines to come.
     template = name.startswith(template_prefix) or (base == "FUTURE" and not dynamic)
     host = Host(
@@ -163,6 +167,7 @@ def _host(line: str, is_ours: Callable[[str], bool], template_prefix: str) -> tu
         plain(values.get("NodeAddr", "")),
         f"{word}: {hold.mark}" if hold is not None and hold.mark and "INVALID_REG" in flags else word,
         template,
+        power=power,
     )
     return host, dynamic
 
@@ -181,14 +186,18 @@ def _state(base: str, flags: frozenset[str], busy: bool) -> HostState:
 
 def _hold(line: str, flags: frozenset[str], is_ours: Callable[[str], bool]) -> Hold | None:
     if "DRAIN" in flags or "DRAINING" in flags or "DRAINED" in flags:
-        found = _REASON.search(line)
-        if found is None:
-            return Hold("", False)
-        return Hold(found[1], is_ours(found[1]), found[2])
+        mark, who = _reason(line)
+        return Hold(mark, is_ours(mark), who)
     for flag, meaning in _OTHER_HOLDS.items():
         if flag in flags:
             return Hold(meaning, False)
     return None
+
+
+def _reason(line: str) -> tuple[str, str]:
+    """The reason of a node's state, and who gave it."""
+    found = _REASON.search(line)
+    return (found[1], found[2]) if found else ("", "")
 
 
 def _gres(text: str) -> tuple[int, str]:
