@@ -20,6 +20,7 @@ MODULES = {
     "decide": "decide",
     "parse-lsf": "parse_lsf",
     "parse-slurm": "parse_slurm",
+    "parse-torque": "parse_torque",
     "reaction": "reaction",
 }
 """Name on the command line -> module."""
