@@ -173,8 +173,8 @@ def make_hosts(
             continue
         if lim is None and known is not None and known.jobs == 0 and site.complete:
             continue
-        if lim is not None and not lim.server:
-            continue  # may submit, runs nothing
+        if (lim is not None and not lim.server) or (known is not None and known.slots == 0 and known.jobs == 0):
+            continue  # a client, or a master without slots: it runs nothing
         hosts.append(_host(name, known, lim, loads.get(name, ""), site))
     return tuple(hosts)
 
