@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_lsf import LSF, NOW, FakeLsf
+from fake_lsf import LSF, NOW, OPENLAVA, FakeLsf
 
 from dynamiccluster.errors import (
     AuthError,
@@ -180,6 +180,18 @@ def test_a_question_that_never_ends_has_changed_nothing(program: str) -> None:
         adapter(lsf).poll()
 
 
+def test_a_closed_host_whose_jobs_are_lost_is_not_called_up() -> None:
+    lsf = FakeLsf()
+    lsf.host("cn02", status="closed_Adm", message=MARK, jobs=2)
+    lsf.uf = (RECORDED / "s5_bjobs_UF.txt").read_text()
+    scheduler = adapter(lsf)
+    assert scheduler.poll().hosts[0].state is HostState.UP
+    lsf.uf = lsf.uf.replace("Status <RUN>, Queue <normal>", "Status <UNKWN>, Queue <normal>")
+    (host,) = scheduler.poll().hosts
+    assert host.state is HostState.UNKNOWN
+    assert "UNKWN" in host.detail
+
+
 def test_half_a_list_is_no_list() -> None:
     lsf = FakeLsf()
     lsf.uf = (RECORDED / "s5_bjobs_UF.txt").read_text()[:3000]
@@ -298,6 +310,17 @@ def test_a_host_is_added_as_recorded() -> None:
     assert (found.state, found.address, found.total) == (HostState.JOINING, "10.0.0.1", SMALL.capacity)
     scheduler.add("small-1", "10.0.0.1", SMALL)
     assert lsf.programs().count("lsrmhost") == 0
+
+
+def test_a_host_that_somebody_else_removes_is_gone() -> None:
+    for version in (OPENLAVA, LSF):
+        lsf = FakeLsf(version)
+        scheduler = adapter(lsf)
+        scheduler.add("small-1", "10.0.0.1", SMALL)
+        lsf.host("small-1")
+        assert [host.address for host in scheduler.poll().hosts] == ["10.0.0.1"]
+        del lsf.hosts["small-1"]
+        assert scheduler.poll().hosts == ()
 
 
 def test_a_host_of_a_queue_gets_the_queues_resource() -> None:

@@ -119,6 +119,18 @@ def test_keys_that_openlava_prints_for_some_jobs() -> None:
     assert by_id(uf(no_details))["105"].shape.features == (("gpu",),)
 
 
+def test_a_begin_time_that_lies_ahead_counts_whatever_the_reason() -> None:
+    text = with_header("The job has a specified start time: 1 host;", "Job slot limit reached: 1 host;")
+    job = by_id(uf(text))["111"]
+    assert (job.wait, job.eligible_at, job.reason) == (
+        Wait.NOT_YET,
+        1_798_761_540.0,
+        "The job has a specified start time",
+    )
+    past_now = make_jobs(read_uf(text, "project"), Rules(), 1_798_761_600.0)
+    assert (by_id(past_now)["111"].wait, by_id(past_now)["111"].eligible_at) == (Wait.HELPS, 0.0)
+
+
 def test_lsf_prints_other_words_for_places_and_priorities() -> None:
     text = with_header(
         "Started on 2 Hosts/Processors <cn02> <cn02>",

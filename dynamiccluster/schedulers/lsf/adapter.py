@@ -28,7 +28,7 @@ from dynamiccluster.model.host import Host
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.lsf.calls import CommandLines, LsfCalls
-from dynamiccluster.schedulers.lsf.hosts_parse import BatchHost, Site, hold_of, make_hosts
+from dynamiccluster.schedulers.lsf.hosts_parse import BatchHost, Site, doubt, hold_of, make_hosts
 from dynamiccluster.schedulers.lsf.jobs_parse import limit_arrays, make_jobs, parse_slot_limits
 from dynamiccluster.schedulers.lsf.json_parse import exec_hosts
 from dynamiccluster.schedulers.lsf.membership import (
@@ -118,6 +118,7 @@ class LsfScheduler:
         self._resolve = resolve
         self._known: _Site | None = None
         self._expected: dict[str, tuple[str, Capacity]] = {}  # added and not yet gone: address and size
+        self._listed: set[str] = set()  # those that the LIM has listed: if it does no more, they are gone
         self._puzzling: set[str] = set()  # reasons already logged
 
     def poll(self) -> SchedulerView:
@@ -135,6 +136,7 @@ class LsfScheduler:
         for reason in queue.unknown_reasons - self._puzzling:
             self._puzzling.add(reason)
             log.warning("unknown pending reason %r: its jobs are taken to wait for nodes", reason)
+        hosts = doubt(hosts, jobs)
         return SchedulerView(started_at, self._clock.now(), jobs, hosts, dropped=(*dropped, *queue.dropped))
 
     def declare(self, resources: Sequence[Resource]) -> None:
@@ -162,6 +164,8 @@ class LsfScheduler:
         if not site.members.add(host_name, sorted(wanted), resource.capacity.cores):
             self._correct(site, host_name, wanted, resource.capacity.cores)
         self._expected[host_name] = address, resource.capacity
+        if isinstance(site.members, MigrantHosts):
+            self._listed.add(host_name)
 
     def hold(self, host_name: str, mark: str) -> None:
         _require_mark(mark)
@@ -212,6 +216,7 @@ class LsfScheduler:
         if host_name in lims.items:
             site.members.remove(host_name)
         self._expected.pop(host_name, None)
+        self._listed.discard(host_name)
 
     def unstick(self, job_ids: Sequence[str]) -> None:
         """LSF gives up on no job."""
@@ -245,6 +250,9 @@ class LsfScheduler:
     def _hosts(self, site: _Site) -> tuple[tuple[Host, ...], frozenset[str], tuple[str, ...]]:
         """The hosts, the names of all that are known in any way, and what was left out."""
         batch, lims, loads = site.views.batch_hosts(), site.views.lim_hosts(), site.views.loads()
+        known = frozenset(batch.items) | frozenset(lims.items)
+        self._listed |= self._expected.keys() & lims.items.keys()
+        expected = {name: of for name, of in self._expected.items() if name in known or name not in self._listed}
         hosts = make_hosts(
             batch.items,
             lims.items,
@@ -253,12 +261,11 @@ class LsfScheduler:
                 self._is_ours,
                 frozenset(self._settings.placeholder_hosts),
                 site.queues.of_host,
-                dict(self._expected),
+                expected,
                 not lims.dropped,
             ),
         )
-        names = frozenset(batch.items) | frozenset(lims.items)
-        return hosts, names, (*batch.dropped, *lims.dropped, *loads.dropped)
+        return hosts, known, (*batch.dropped, *lims.dropped, *loads.dropped)
 
     def _words(self, site: _Site, resource: Resource) -> frozenset[str]:
         """The resources that a host of this kind is added with."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Hold, Host, HostState
+from dynamiccluster.model.job import Job, JobState
 from dynamiccluster.schedulers.lsf.jobs_parse import LOST_AND_FOUND
 from dynamiccluster.schedulers.lsf.json_parse import read_records
 from dynamiccluster.schedulers.lsf.record import Unreadable
@@ -177,6 +178,22 @@ def make_hosts(
             continue  # a client, or a master without slots: it runs nothing
         hosts.append(_host(name, known, lim, loads.get(name, ""), site))
     return tuple(hosts)
+
+
+def doubt(hosts: tuple[Host, ...], jobs: Iterable[Job]) -> tuple[Host, ...]:
+    """The hosts, those no longer called up of which mbatchd says by a job's state (UNKWN) that they do not answer.
+
+    Of a closed host it says so in no other way.
+    """
+    silent = {name for job in jobs if job.state is JobState.UNKNOWN for name in job.hosts}
+    if not silent:
+        return hosts
+    return tuple(
+        replace(host, state=HostState.UNKNOWN, detail=f"{host.detail}, but its jobs are UNKWN")
+        if host.name in silent and host.state is HostState.UP
+        else host
+        for host in hosts
+    )
 
 
 def _host(name: str, known: BatchHost | None, lim: LimHost | None, load: str, site: Site) -> Host:

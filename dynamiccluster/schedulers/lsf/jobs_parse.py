@@ -19,6 +19,8 @@ from dynamiccluster.schedulers.lsf.record import Record, Request, Unreadable
 from dynamiccluster.schedulers.lsf.shape_parse import Rules, parse_shape
 from dynamiccluster.schedulers.lsf.times_parse import future, past
 
+START_TIME = "The job has a specified start time"
+
 LOST_AND_FOUND = "lost_and_found"
 """Where jobs are said to be whose host was removed under them (seen)."""
 
@@ -178,7 +180,11 @@ class _Reader:
                 hosts=hosts,
             )
         wait, reason = self._wait(record)
-        eligible_at = future(record.begins, self._now) if record.begins and wait is Wait.NOT_YET else 0.0
+        eligible_at = future(record.begins, self._now) if record.begins and wait is not Wait.NO else 0.0
+        if wait is Wait.HELPS and eligible_at > self._now:
+            wait, reason = Wait.NOT_YET, START_TIME  # it has not been judged since
+        elif wait is Wait.HELPS:
+            eligible_at = 0.0
         if wait is Wait.HELPS and shape.hosts:
             wait, reason = Wait.NO, f"{reason} (on {', '.join(shape.hosts)})"
         return Job(
