@@ -8,6 +8,7 @@ the others is a shape of its own, since one shape is pieces that are all alike. 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ class _Part:
     host: str = ""
 
 
+@functools.lru_cache(maxsize=4096)
 def mib(text: str) -> int:
     """``512mb``, ``2gb``, ``24684092kb``, ``536870912b``, ``100mw``, in MiB, rounded up; nothing is 0.
 
@@ -53,6 +55,7 @@ def mib(text: str) -> int:
     return -int(-amount // 1)
 
 
+@functools.lru_cache(maxsize=4096)
 def seconds(text: str) -> int:
     """``01:00:00``, ``90:00``, ``3600``, ``1:00:00:00``; nothing is 0, which means no limit.
 
@@ -122,6 +125,8 @@ def _parts(resources: Mapping[str, str], known_hosts: Collection[str]) -> tuple[
 
 def _joined(parts: Sequence[_Part]) -> list[_Part]:
     """Equal parts as one: ``1:ppn=2+3:ppn=2`` is ``4:ppn=2``."""
+    if len(parts) == 1:
+        return list(parts)
     counts: dict[_Part, int] = {}
     for part in parts:
         kind = replace(part, count=1)
