@@ -389,6 +389,8 @@ def _api_settings(settings: Settings) -> ApiSettings:
         socket_mode=server.socket_mode,
         socket_group=server.socket_group,
         tokens_file=server.tokens_file,
+        tls_certificate=server.tls_certificate,
+        tls_key=server.tls_key,
         allowed_hosts=tuple(server.allowed_hosts),
         max_connections=server.max_connections,
         command_timeout_s=server.command_timeout_s,

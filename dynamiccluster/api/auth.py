@@ -6,25 +6,17 @@ Unix socket, which the kernel names, or carry a token. TCP on loopback without a
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import pwd
 import re
-import secrets
 import socket
-import stat
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
-from dynamiccluster.errors import BadConfigError
+from dynamiccluster.api.tokens import Role
 
-TOKEN_PREFIX = "dct_"  # noqa: S105 -- a recognisable start, so that scanners find leaked tokens
-_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}\Z")
-_HASH = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -35,76 +27,7 @@ class Caller:
     """Whoever sent a request; ``name`` is the actor on the audit log."""
 
     name: str
-    may_change: bool
-
-
-def make_token(name: str) -> tuple[str, str]:
-    """A new token and its line for the tokens file. The token itself is stored nowhere."""
-    if not _NAME.match(name):
-        raise BadConfigError(f"a token's name is 1 to 64 letters, digits, and . _ @ -; got {name!r}")
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    return token, f"{name}:{hash_token(token)}"
-
-
-def hash_token(token: str) -> str:
-    """``sha256:HEX``. One fast round is enough because tokens are 256 random bits, never chosen by people."""
-    return "sha256:" + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def parse_tokens(text: str, where: str) -> dict[str, str]:
-    """Hash -> name. Empty lines and ``#`` comments are skipped; an odd line is refused with its number."""
-    found: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip()
-        if not line or line.startswith("#"):
-            continue
-        name, _, digest = line.partition(":")
-        if not _NAME.match(name) or not _HASH.match(digest):
-            raise BadConfigError(f"{where}, line {number}: expected NAME:sha256:HEX")
-        found[digest] = name
-    return found
-
-
-class TokenFile:
-    """The tokens file, read again whenever it changes, so that removing a line revokes its token at once."""
-
-    def __init__(self, path: str) -> None:
-        """``BadConfigError`` if the file cannot be read, is malformed, or others may write it."""
-        self._path = Path(path)
-        self._seen: tuple[int, int, int] | None = None
-        self._names: dict[str, str] = {}
-        self._read()
-        if not self._names:
-            raise BadConfigError(f"{path} holds no token")
-
-    def name_of(self, token: str) -> str | None:
-        """The name behind a token, or ``None``. A file that has become unreadable makes all tokens invalid."""
-        try:
-            self._read()
-        except BadConfigError:
-            return None
-        wanted = hash_token(token)
-        found = None
-        for digest, name in self._names.items():  # all of them, so that the time taken says nothing
-            if hmac.compare_digest(digest, wanted):
-                found = name
-        return found
-
-    def _read(self) -> None:
-        try:
-            info = self._path.stat()
-            now = (info.st_ino, info.st_mtime_ns, info.st_size)
-            if now == self._seen:
-                return
-            self._seen, self._names = None, {}
-            if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise BadConfigError(f"{self._path} can be written by others: chmod go-w {self._path}")
-            self._names = parse_tokens(self._path.read_text("utf-8"), str(self._path))
-            self._seen = now
-        except OSError as error:
-            raise BadConfigError(f"the tokens file {self._path} cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise BadConfigError(f"the tokens file {self._path} is not text") from error
+    role: Role
 
 
 @lru_cache(maxsize=1024)
@@ -120,7 +43,7 @@ def peer(connection: socket.socket) -> Caller:
     """The user at the other end of a Unix socket, as the kernel vouches for it."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     _pid, uid, _gid = _UCRED.unpack(raw)
-    return Caller(f"{user_name(uid)} (uid {uid})", may_change=True)
+    return Caller(f"{user_name(uid)} (uid {uid})", Role.ADMIN)
 
 
 def bearer(header: str) -> str | None:

@@ -30,12 +30,13 @@ _CLASS_STATUS = {
 class ApiError(Exception):
     """An answer that is not the one asked for. ``code`` is a stable word, ``message`` is for people."""
 
-    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
+    def __init__(self, status: int, code: str, message: str, field: str = "", retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.status = int(status)
         self.code = code
         self.message = message
         self.field = field
+        self.retry_after_s = retry_after_s
 
 
 def not_found(what: str, name: str, hint: str = "") -> ApiError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import ssl
 from pathlib import Path
 
 from tornado.web import Application
@@ -10,6 +12,8 @@ from tornado.web import Application
 from dynamiccluster.api import auth, routes, sockets
 from dynamiccluster.api.handlers.base import Context
 from dynamiccluster.api.settings import ApiSettings
+from dynamiccluster.api.tls import Certificate
+from dynamiccluster.api.tokens import TokenFile
 from dynamiccluster.engine.service import Service
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.clock import Clock, SystemClock
@@ -17,6 +21,9 @@ from dynamiccluster.kit.clock import Clock, SystemClock
 __all__ = ["ApiServer", "ApiSettings"]
 
 log = logging.getLogger(__name__)
+
+CERTIFICATE_EVERY_S = 30.0
+"""How often it is seen whether there is a new certificate."""
 
 
 class ApiServer:
@@ -28,6 +35,8 @@ class ApiServer:
         self._clock = clock or SystemClock()
         self._servers: list[sockets.BoundedServer] = []
         self._socket_id: tuple[int, int] | None = None
+        self._certificate: Certificate | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.port = 0  # the TCP port in use, once started; 0 = none
 
     async def start(self) -> None:
@@ -44,16 +53,26 @@ class ApiServer:
                 f"admin-server bind_address {settings.address} is reachable from other machines: "
                 "name a tokens_file, or use 127.0.0.1"
             )
-        tokens = auth.TokenFile(settings.tokens_file) if settings.tokens_file else None
+        if beyond and not settings.tls_certificate:
+            log.warning(
+                "the REST API on %s has no TLS: tokens and everything else can be read on the network. Set "
+                "admin-server tls_certificate and tls_key, or put a proxy with TLS in front",
+                settings.address,
+            )
+        if settings.tls_certificate:
+            self._certificate = Certificate(settings.tls_certificate, settings.tls_key)
+        tokens = TokenFile(settings.tokens_file) if settings.tokens_file else None
         context = Context(self._service, settings, self._clock, tokens, reads_need_token=beyond)
         application = routes.build(context)
         try:
             if settings.address:
                 listeners = sockets.bind_tcp(settings.address, settings.port)
                 self.port = int(listeners[0].getsockname()[1])
-                server = self._server(application)
+                certificate = self._certificate
+                server = self._server(application, certificate.context if certificate else None)
                 server.add_sockets(listeners)
-                log.info("REST API on http://%s:%d", settings.address, self.port)
+                log.info("REST API on %s://%s:%d", "https" if certificate else "http", settings.address, self.port)
+                self._look_for_new_certificate()
             if settings.socket_path:
                 listener = sockets.bind_unix(settings.socket_path, settings.socket_mode, settings.socket_group)
                 self._socket_id = sockets.file_id(settings.socket_path)
@@ -63,14 +82,21 @@ class ApiServer:
             await self.stop()
             raise
 
-    def _server(self, application: Application) -> sockets.BoundedServer:
+    def _look_for_new_certificate(self) -> None:
+        if self._certificate is not None:
+            self._certificate.refresh()
+            self._timer = asyncio.get_running_loop().call_later(CERTIFICATE_EVERY_S, self._look_for_new_certificate)
+
+    def _server(self, application: Application, tls: ssl.SSLContext | None = None) -> sockets.BoundedServer:
         settings = self._settings
-        server = sockets.BoundedServer.bounded(application, settings.max_connections, settings.slow_client_s)
+        server = sockets.BoundedServer.bounded(application, settings.max_connections, settings.slow_client_s, tls)
         self._servers.append(server)
         return server
 
     async def stop(self) -> None:
         """Stop listening and end open connections. May be called again."""
+        if self._timer is not None:
+            self._timer.cancel()
         for server in self._servers:
             server.stop()
         if self._socket_id and sockets.file_id(self._settings.socket_path) == self._socket_id:

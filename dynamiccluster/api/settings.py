@@ -15,6 +15,8 @@ class ApiSettings:
     socket_mode: int = 0o660  # who may connect may change things
     socket_group: str = ""  # group name; "" = the group that the service runs as
     tokens_file: str = ""
+    tls_certificate: str = ""  # PEM files for TCP; "" = plain HTTP
+    tls_key: str = ""
     allowed_hosts: tuple[str, ...] = ()  # names besides localhost under which browsers may ask without a token
     max_connections: int = 256  # per listener: strangers on TCP must not lock the operator's socket out
     command_timeout_s: float = 60.0  # how long a change may wait for its commit

@@ -6,6 +6,7 @@ import errno
 import grp
 import os
 import socket
+import ssl
 import stat
 from pathlib import Path
 
@@ -27,9 +28,16 @@ class BoundedServer(HTTPServer):
     _open: int
 
     @classmethod
-    def bounded(cls, delegate: HTTPServerConnectionDelegate, limit: int, slow_client_s: float) -> BoundedServer:
+    def bounded(
+        cls,
+        delegate: HTTPServerConnectionDelegate,
+        limit: int,
+        slow_client_s: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> BoundedServer:
         server = cls(
             delegate,
+            ssl_options=tls,
             max_body_size=MAX_BODY,
             max_buffer_size=MAX_BODY + MAX_HEADER,
             max_header_size=MAX_HEADER,

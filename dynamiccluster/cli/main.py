@@ -44,6 +44,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "serve": (RUN, "serve", "Run the service."),
     "check-config": (RUN, "serve", "Check a configuration file."),
     "check-cluster": (RUN, "check_cluster", "Try every command of a configuration once, changing nothing."),
+    "token": (RUN, "token", "Make, list and revoke tokens of the REST API."),
     "import": (RUN, "importing", "Make a configuration from Cloud Scheduler's cloud_resources.conf."),
 }
 """Verb -> section of the help, module, help line. The module calls it as here, with ``_`` for ``-``

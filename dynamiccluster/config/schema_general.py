@@ -94,6 +94,13 @@ class AdminServer(Section):
         description="File with the tokens that make changes over TCP possible. Empty: none.",
         examples=["/etc/dynamiccluster/tokens"],
     )
+    tls_certificate: FilePath = Field(
+        "",
+        description="Certificate of the TCP port, with its chain, as PEM; a new one is noticed within half a minute. "
+        "Empty: plain HTTP.",
+        examples=["/etc/dynamiccluster/tls.crt"],
+    )
+    tls_key: FilePath = Field("", description="Its key, as PEM.", examples=["/etc/dynamiccluster/tls.key"])
     allowed_hosts: Texts = Field(
         (),
         description="Names besides localhost under which browsers may ask without a token.",

@@ -7,15 +7,20 @@ import getpass
 import http.client
 import os
 import socket
+import ssl
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from live_api import FixedClock, Live, live
 
 from dynamiccluster.api import auth
+from dynamiccluster.api.failures import MOST, WITHIN_S, Failures
 from dynamiccluster.api.server import ApiServer, ApiSettings
 from dynamiccluster.api.sockets import MAX_BODY, bind_unix
+from dynamiccluster.api.tls import Certificate
+from dynamiccluster.api.tokens import Role, Token, TokenFile, digest_of, make_token, parse_tokens
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.testing.service_example import example_service
 
@@ -47,9 +52,9 @@ def api(tmp_path: Path):
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> tuple[Path, str]:
-    token, line = auth.make_token("ops")
+    token, kept = make_token("ops", Role.ADMIN)
     path = tmp_path / "tokens"
-    path.write_text(f"# people\n\n{line}\n")
+    path.write_text(f"# people\n\n{kept.line()}\n")
     path.chmod(0o600)
     return path, token
 
@@ -88,7 +93,7 @@ def test_token_removed_from_the_file_is_refused_at_once(tmp_path: Path, tokens: 
     good = {"Authorization": f"Bearer {token}"}
     with live(tmp_path, tokens_file=str(path)) as api:
         assert api.ask("GET", "/job", headers=good).status == 200
-        path.write_text(auth.make_token("other")[1])
+        path.write_text(make_token("other", Role.ADMIN)[1].line())
         assert api.ask("GET", "/job", headers=good).status == 401
         path.unlink()
         assert api.ask("GET", "/job", headers=good).status == 401
@@ -281,7 +286,7 @@ def test_malformed_tokens_file_names_the_line(tmp_path: Path, line: str) -> None
     path = tmp_path / "tokens"
     path.write_text(f"# first\n{line}\n")
     with pytest.raises(BadConfigError, match=r"line 2") as caught:
-        auth.TokenFile(str(path))
+        TokenFile(str(path))
     assert "hunter2" not in str(caught.value)
 
 
@@ -289,20 +294,113 @@ def test_tokens_file_that_others_may_write_is_refused(tokens: tuple[Path, str]) 
     path, _token = tokens
     path.chmod(0o620)
     with pytest.raises(BadConfigError, match="chmod"):
-        auth.TokenFile(str(path))
+        TokenFile(str(path))
 
 
 def test_tokens_file_must_exist_and_hold_one(tmp_path: Path) -> None:
     with pytest.raises(BadConfigError, match="cannot be read"):
-        auth.TokenFile(str(tmp_path / "none"))
+        TokenFile(str(tmp_path / "none"))
     (tmp_path / "empty").write_text("# nobody\n")
     with pytest.raises(BadConfigError, match="no token"):
-        auth.TokenFile(str(tmp_path / "empty"))
+        TokenFile(str(tmp_path / "empty"))
 
 
 def test_tokens_are_stored_hashed_and_named_by_people() -> None:
-    token, line = auth.make_token("ada@lab")
-    assert token not in line
-    assert auth.parse_tokens(line, "here") == {auth.hash_token(token): "ada@lab"}
+    token, kept = make_token("ada@lab", Role.OPERATOR)
+    assert token not in kept.line()
+    assert parse_tokens(kept.line(), "here") == [Token("ada@lab", Role.OPERATOR, digest_of(token))]
+    old = f"ada@lab:sha256:{digest_of(token)}"  # from before there were roles
+    assert parse_tokens(old, "here") == [Token("ada@lab", Role.ADMIN, digest_of(token))]
     with pytest.raises(BadConfigError):
-        auth.make_token("two words")
+        make_token("two words", Role.VIEWER)
+
+
+ADMINS_ONLY = {"/server/auto", "/api/v1/auto", "/api/v1/observe", "/api/v1/adopt", "/api/v1/reload"}
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.ADMIN])
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_every_change_needs_its_role(tmp_path: Path, role: Role, method: str, path: str, body: object) -> None:
+    secret, kept = make_token("ada", role)
+    (tmp_path / "tokens").write_text(kept.line())
+    (tmp_path / "tokens").chmod(0o600)
+    good = {"Authorization": f"Bearer {secret}"}
+    allowed = role is Role.ADMIN or (role is Role.OPERATOR and path not in ADMINS_ONLY)
+    with live(tmp_path, tokens_file=str(tmp_path / "tokens")) as api:
+        before = api.service.readmodel
+        answer = api.ask(method, path, body, headers=good)
+        if allowed:
+            assert answer.status == 200
+        else:
+            assert (answer.status, answer.json["error"]["code"]) == (403, "role")
+            assert api.service.readmodel is before
+            assert not [*api.service.commands, *api.service.nudges, *api.service.reloads]
+        assert api.ask("GET", "/api/v1/nodes", headers=good).status == 200
+
+
+def test_an_address_that_guesses_is_not_listened_to_for_a_while(tmp_path: Path, tokens: tuple[Path, str]) -> None:
+    path, token = tokens
+    good, bad = {"Authorization": f"Bearer {token}"}, {"Authorization": "Bearer guess"}
+    with live(tmp_path, tokens_file=str(path)) as api:
+        answers = [api.ask("GET", "/job", headers=bad).status for _ in range(MOST + 1)]
+        assert answers == [401] * MOST + [429]
+        refused = api.ask("GET", "/job", headers=good)
+        assert (refused.status, refused.json["error"]["code"]) == (429, "too-many-failures")
+        assert int(refused.headers["retry-after"]) > 0
+        assert api.ask("GET", "/job").status == 200  # reading without a token goes on
+        assert api.change("PUT", "/server/auto", None).status == 200  # and the socket
+
+
+def test_failures_age_and_many_addresses_do_not_fill_the_memory() -> None:
+    failures = Failures()
+    for _ in range(MOST):
+        failures.failed("a", 0.0)
+    assert failures.wait_s("a", 1.0) == WITHIN_S - 1.0
+    assert failures.wait_s("a", WITHIN_S) == 0.0
+    for number in range(10_000):
+        failures.failed(str(number), 100.0)
+    assert len(failures._times) <= 4096
+
+
+ISSUE = (
+    *("/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+    *("-nodes", "-subj", "/CN=localhost", "-days", "2"),
+)
+
+
+def test_tls_serves_and_a_new_certificate_is_used_at_once(tmp_path: Path, tokens: tuple[Path, str]) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+
+    def issue() -> bytes:
+        files = ("-keyout", str(key), "-out", str(certificate))
+        subprocess.run([*ISSUE, *files], check=True, capture_output=True)
+        return ssl.PEM_cert_to_DER_cert(certificate.read_text())
+
+    first = issue()
+    with live(tmp_path, tls_certificate=str(certificate), tls_key=str(key)) as api:
+
+        def served() -> bytes:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with (
+                socket.create_connection(("127.0.0.1", api.server.port)) as plain,
+                context.wrap_socket(plain) as secure,
+            ):
+                secure.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                assert b"200 OK" in secure.recv(4096)
+                return secure.getpeercert(binary_form=True) or b""
+
+        assert served() == first
+        second = issue()
+        assert api.server._certificate is not None
+        assert api.server._certificate.refresh()
+        assert served() == second != first
+        key.write_text("nonsense")
+        assert not api.server._certificate.refresh()
+        assert served() == second
+
+
+def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("nonsense")
+    with pytest.raises(BadConfigError, match="tls_certificate"):
+        Certificate(str(tmp_path / "x"), str(tmp_path / "x"))

@@ -129,10 +129,11 @@ def test_background_process_has_its_own_session_and_the_pid_file(tmp_path: Path)
     if called == 0:  # as the shell's command
         try:
             with PidFile(str(path)) as held:
-                detach()
+                tell = detach()
                 held.write()
                 facts = [os.getpid(), int(path.read_text()), os.getsid(0), os.getcwd(), os.readlink("/proc/self/fd/1")]
                 os.write(writer, json.dumps(facts).encode())
+                tell("")
         finally:
             os._exit(0)
     os.close(writer)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from live_api import Live, live
 
-from dynamiccluster.api.auth import make_token
+from dynamiccluster.api.tokens import Role, make_token
 from dynamiccluster.cli import change, exits, show
 from dynamiccluster.cli.main import VERBS, main
 from dynamiccluster.client.rest import Client
@@ -156,8 +156,8 @@ def test_exit_codes(api: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_token_makes_changes_over_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    token, line = make_token("ops")
-    (tmp_path / "tokens").write_text(line)
+    token, kept = make_token("ops", Role.OPERATOR)
+    (tmp_path / "tokens").write_text(kept.line())
     (tmp_path / "tokens").chmod(0o600)
     (tmp_path / "mine").write_text(token + "\n")
     with live(tmp_path, tokens_file=str(tmp_path / "tokens")) as api:

@@ -8,7 +8,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -18,8 +18,10 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 
 from dynamiccluster.api import auth, schemas
+from dynamiccluster.api.failures import Failures
 from dynamiccluster.api.problems import REPLY_STATUS, ApiError, bad_field, of_error
 from dynamiccluster.api.settings import ApiSettings
+from dynamiccluster.api.tokens import Role, TokenFile
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.engine.service import Service
 from dynamiccluster.errors import DynamicClusterError
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 READING = frozenset({"GET", "HEAD"})
 MAX_PAGE = 1000  # documents per answer: about 20 ms of the loop's time
 _CHUNK = 500  # objects per piece of a streamed list, for the same reason
+
+ANONYMOUS = "anonymous"
 
 HOW_TO_CHANGE = (
     "this port only reads: run the command as a user who may open the service's Unix socket, "
@@ -48,8 +52,9 @@ class Context:
     service: Service
     settings: ApiSettings
     clock: Clock
-    tokens: auth.TokenFile | None
+    tokens: TokenFile | None
     reads_need_token: bool
+    failures: Failures = field(default_factory=Failures)
 
 
 class ApiHandler(RequestHandler):
@@ -57,6 +62,9 @@ class ApiHandler(RequestHandler):
 
     context: Context
     caller: auth.Caller
+    needs: ClassVar[Role] = Role.OPERATOR
+    """Who may change something here."""
+
     takes: ClassVar[frozenset[str]] = frozenset()
     """Query parameters that our own paths take; others are refused, so that a slip of the pen filters nothing."""
 
@@ -67,8 +75,12 @@ class ApiHandler(RequestHandler):
 
     def prepare(self) -> None:
         self.caller = self._identify()
-        if self.request.method not in READING and not self.caller.may_change:
-            raise ApiError(HTTPStatus.FORBIDDEN, "read-only", HOW_TO_CHANGE)
+        needed = Role.VIEWER if self.request.method in READING else self.needs
+        if self.caller.role < needed:
+            if self.caller.role < Role.OPERATOR and self.caller.name == ANONYMOUS:
+                raise ApiError(HTTPStatus.FORBIDDEN, "read-only", HOW_TO_CHANGE)
+            text = f"{self.caller.name} is {self.caller.role.name.lower()}; this needs {needed.name.lower()}"
+            raise ApiError(HTTPStatus.FORBIDDEN, "role", text)
         if self.request.path.startswith("/api/v1/"):
             self._refuse_unknown_parameters()
         if self.request.body:
@@ -92,18 +104,28 @@ class ApiHandler(RequestHandler):
             return auth.peer(peer)
         header = self.request.headers.get("Authorization", "")
         if header:
-            token = auth.bearer(header)
-            name = self.context.tokens.name_of(token) if token and self.context.tokens else None
-            if name is None:
-                raise ApiError(HTTPStatus.UNAUTHORIZED, "bad-token", "this token is not known here")
-            return auth.Caller(f"token {name}", may_change=True)
+            return self._with_token(header)
         if self.context.reads_need_token:
             raise ApiError(HTTPStatus.UNAUTHORIZED, "token-needed", "send 'Authorization: Bearer TOKEN'")
         allowed = (*self.context.settings.allowed_hosts, self.context.settings.address)
         if not auth.host_allowed(self.request.headers.get("Host", ""), allowed):
             text = "this name for the service is not allowed; add it to admin-server allowed_hosts, or use localhost"
             raise ApiError(HTTPStatus.FORBIDDEN, "host-not-allowed", text)
-        return auth.Caller("anonymous", may_change=False)
+        return auth.Caller(ANONYMOUS, Role.VIEWER)
+
+    def _with_token(self, header: str) -> auth.Caller:
+        """The holder of a token. An address that guesses is not listened to for a while."""
+        address, failures, now = str(self.request.remote_ip), self.context.failures, self.context.clock.monotonic()
+        wait_s = failures.wait_s(address, now)
+        if wait_s > 0:
+            text = f"too many wrong tokens from {address}: try again in {wait_s:.0f} s"
+            raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too-many-failures", text, retry_after_s=wait_s)
+        secret = auth.bearer(header)
+        token = self.context.tokens.find(secret) if secret and self.context.tokens else None
+        if token is None:
+            failures.failed(address, now)
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "bad-token", "this token is not known here")
+        return auth.Caller(f"token {token.name}", token.role)
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -256,6 +278,8 @@ class ApiHandler(RequestHandler):
         self.set_status(error.status)
         if error.status == HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", 'Bearer realm="dynamiccluster"')
+        if error.retry_after_s > 0:
+            self.set_header("Retry-After", str(int(error.retry_after_s) + 1))
         body = schemas.ErrorBody(code=error.code, message=error.message, field=error.field)
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         self.finish(schemas.ErrorDoc(error=body).model_dump_json())

@@ -9,6 +9,7 @@ from dynamiccluster.api.handlers.base import MAX_PAGE, ApiHandler
 from dynamiccluster.api.pictures import original
 from dynamiccluster.api.pictures.nodes import node_detail, node_list
 from dynamiccluster.api.problems import ApiError, bad_field, not_found
+from dynamiccluster.api.tokens import Role
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.worker_node import ORIGINAL_NAME, NodeState, WorkerNode
@@ -102,6 +103,8 @@ class NodeConsole(_NodeHandler):
 
 
 class Adopt(ApiHandler):
+    needs = Role.ADMIN
+
     async def post(self) -> None:
         wish = self.body(schemas.AdoptRequest)
         reply = await self.carry_out(CommandKind.ADOPT, wish.host, resource=wish.resource, instance_id=wish.instance_id)

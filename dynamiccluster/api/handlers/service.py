@@ -11,6 +11,7 @@ from dynamiccluster.api.pictures.resources import cost_doc
 from dynamiccluster.api.pictures.service import auto_mode, plan_doc, source_docs, status_doc
 from dynamiccluster.api.problems import ApiError, bad_field, not_found
 from dynamiccluster.api.redact import redact
+from dynamiccluster.api.tokens import Role
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.event import EventKind, EventQuery
 
@@ -40,6 +41,8 @@ class ServerQueues(ApiHandler):
 
 
 class ServerAuto(ApiHandler):
+    needs = Role.ADMIN
+
     async def put(self) -> None:
         await self.carry_out(CommandKind.AUTO_ON)
         self.plain({"success": True})
@@ -93,6 +96,8 @@ class Events(ApiHandler):
 
 
 class Auto(ApiHandler):
+    needs = Role.ADMIN
+
     async def put(self) -> None:
         self.changed(await self.carry_out(CommandKind.AUTO_ON))
 
@@ -101,6 +106,8 @@ class Auto(ApiHandler):
 
 
 class Observe(ApiHandler):
+    needs = Role.ADMIN
+
     async def put(self) -> None:
         self.changed(await self.carry_out(CommandKind.OBSERVE_ON))
 
@@ -118,6 +125,8 @@ class Nudge(ApiHandler):
 
 
 class Reload(ApiHandler):
+    needs = Role.ADMIN
+
     async def post(self) -> None:
         problems = await self.within_limit(self.context.service.reload(self.caller.name))
         if problems:

@@ -1,0 +1,125 @@
+"""``token``: the file with the tokens of the REST API. Works on the file itself; a running service notices at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dynamiccluster.cli import exits
+from dynamiccluster.cli.common import add, emit, screen, table
+from dynamiccluster.cli.text import clean
+
+if TYPE_CHECKING:
+    from dynamiccluster.api.tokens import Token
+
+DEFAULT_FILE = "/etc/dynamiccluster/tokens"
+_HEADER = "# Tokens of the REST API: NAME:ROLE:sha256:HEX. The service notices changes at once.\n"
+
+_file = click.option(
+    "--file",
+    "path",
+    default=DEFAULT_FILE,
+    show_default=True,
+    type=click.Path(dir_okay=False),
+    help="The file that admin-server names as tokens_file.",
+)
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke tokens of the REST API.
+
+    A viewer looks; an operator also changes nodes and resources; an admin also changes how the service works.
+    """
+
+
+@token.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="operator", show_default=True)
+@_file
+def add_token(name: str, role: str, path: str) -> None:
+    """Make a token called NAME and print it: it is stored nowhere and cannot be shown again."""
+    from dynamiccluster.api.tokens import ROLES, make_token
+
+    secret, made = make_token(name, ROLES[role])
+    with _changing(path) as tokens:
+        if any(one.name == name for one in tokens):
+            raise exits.Failure(f"there is a token {clean(name)} already: revoke it first", exits.REFUSED)
+        tokens.append(made)
+    click.echo(secret)
+    click.echo(f"{clean(name)} is {role}; send it as: Authorization: Bearer TOKEN", err=True)
+
+
+@token.command("list")
+@_file
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
+def list_tokens(path: str, output: str) -> None:
+    """Names and roles; the tokens themselves are stored nowhere."""
+    found = [{"name": one.name, "role": one.role.name.lower()} for one in _read(Path(path))]
+    if output == "json":
+        emit({"tokens": found})
+        return
+    rows = table("NAME", "ROLE")
+    for one in found:
+        add(rows, one["name"], one["role"])
+    screen().print(rows)
+
+
+@token.command("revoke")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_file
+def revoke(names: tuple[str, ...], path: str) -> None:
+    """Revoke tokens at once, for a running service too."""
+    with _changing(path) as tokens:
+        unknown = sorted(set(names) - {one.name for one in tokens})
+        if unknown:
+            raise exits.Failure(f"{clean(path)} has no token {clean(unknown[0])}", exits.NOT_FOUND)
+        tokens[:] = [one for one in tokens if one.name not in names]
+    click.echo(f"revoked: {clean(' '.join(names))}")
+
+
+def _read(path: Path) -> list[Token]:
+    from dynamiccluster.api.tokens import parse_tokens
+
+    try:
+        return parse_tokens(path.read_text("utf-8"), str(path))
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise exits.Failure(f"{clean(path)} cannot be read", exits.FORBIDDEN) from error
+
+
+@contextmanager
+def _changing(path: str) -> Iterator[list[Token]]:
+    """The tokens to change; the file is replaced as a whole when the block has ended well. Comments are kept."""
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(f"{path}.lock", os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            tokens = _read(target)
+            yield tokens
+            new = target.with_name(f"{target.name}.new")
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                file.write("".join([*_comments(target), *(f"{one.line()}\n" for one in tokens)]))
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():  # the service may run as another user
+                info = target.stat()
+                os.chown(new, info.st_uid, info.st_gid)
+                new.chmod(info.st_mode & 0o755)
+            new.replace(target)
+    except OSError as error:
+        raise exits.Failure(f"{clean(path)} cannot be changed: {error.strerror}", exits.FORBIDDEN) from error
+
+
+def _comments(path: Path) -> list[str]:
+    if not path.exists():
+        return [_HEADER]
+    return [f"{line}\n" for line in path.read_text("utf-8").splitlines() if line.lstrip().startswith("#")]

@@ -1,0 +1,69 @@
+"""Tokens made, listed and revoked on the command line, as a running service sees them."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from live_api import live
+
+from dynamiccluster.api.tokens import Role, TokenFile
+from dynamiccluster.cli import exits
+from dynamiccluster.cli.main import main
+
+
+def run(path: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["token", *words, "--file", str(path)], catch_exceptions=False)
+
+
+def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "tokens"
+    made = run(path, "add", "ada", "--role", "viewer")
+    assert made.exit_code == 0
+    secret = made.stdout.strip()
+    assert secret not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    kept = TokenFile(str(path)).find(secret)
+    assert kept is not None
+    assert (kept.name, kept.role) == ("ada", Role.VIEWER)
+    assert json.loads(run(path, "list", "-o", "json").stdout) == {"tokens": [{"name": "ada", "role": "viewer"}]}
+
+
+def test_a_running_service_knows_new_and_revoked_tokens_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    first = run(path, "add", "first").stdout.strip()
+    with live(tmp_path, tokens_file=str(path)) as api:
+
+        def status(secret: str) -> int:
+            return api.ask("GET", "/job", headers={"Authorization": f"Bearer {secret}"}).status
+
+        second = run(path, "add", "second").stdout.strip()
+        assert (status(first), status(second)) == (200, 200)
+        assert run(path, "revoke", "first").exit_code == 0
+        assert (status(first), status(second)) == (401, 200)
+
+
+def test_what_others_wrote_stays(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"# people of the lab\nold:sha256:{'0' * 64}\n")
+    path.chmod(0o640)
+    run(path, "add", "new", "--role", "admin")
+    text = path.read_text()
+    assert text.startswith("# people of the lab\nold:admin:sha256:")
+    assert "new:admin:sha256:" in text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_mistakes_change_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    run(path, "add", "ada")
+    before = path.read_text()
+    assert run(path, "add", "ada").exit_code == exits.REFUSED
+    assert run(path, "add", "two words").exit_code == exits.BAD_CONFIG
+    assert run(path, "revoke", "ada", "nobody").exit_code == exits.NOT_FOUND
+    assert path.read_text() == before
+    path.write_text("nonsense\n")
+    assert run(path, "add", "bob").exit_code == exits.BAD_CONFIG
+    assert path.read_text() == "nonsense\n"
