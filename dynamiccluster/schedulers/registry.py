@@ -17,6 +17,7 @@ from dynamiccluster.schedulers.lsf.checks import checks as lsf_checks
 from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 from dynamiccluster.schedulers.slurm.checks import checks as slurm_checks
 from dynamiccluster.schedulers.torque.adapter import TorqueScheduler
+from dynamiccluster.schedulers.torque.checks import checks as torque_checks
 from dynamiccluster.schedulers.torque.commands import Commands as TorqueCommands
 
 
@@ -90,6 +91,7 @@ CHECKS: dict[str, Callable[[Mapping[str, Any]], tuple[CommandCheck, ...]]] = {
     "lsf": lsf_checks,
     "simulated": lambda config: (),  # has no commands
     "slurm": slurm_checks,
+    "torque": torque_checks,
 }
 """For each type, what ``check-cluster`` tries."""
 

@@ -514,3 +514,21 @@ def test_the_sites_own_commands_are_used(tmp_path: Path) -> None:
 def test_a_dialect_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadConfigError, match="dialect"):
         TorqueHarness(tmp_path, dialect="slurm")
+
+
+def test_a_record_of_an_earlier_machine_is_made_anew_and_one_in_use_is_not(torque: TorqueHarness) -> None:
+    torque.resolve("wn-1", "10.0.0.1")
+    torque.scheduler.add("wn-1", "10.0.0.1", SMALL)
+    torque.wait(15)
+    torque.commands()
+    torque.scheduler.add("wn-1", "10.0.0.1", SMALL)
+    assert not torque.commands("qmgr")
+    torque.resolve("wn-1", "10.0.0.2")
+    torque.scheduler.add("wn-1", "10.0.0.2", SMALL)
+    changes = [argv[1:3] for argv in torque.commands("qmgr", "pbsnodes") if argv[1] != "-x"]
+    assert changes[:3] == [("-o", "-N"), ("-c", "delete node wn-1"), ("-c", "create node wn-1")]
+    torque.boot("wn-1")
+    torque.wait(25)
+    torque.commands()
+    torque.scheduler.add("wn-1", "10.0.0.3", SMALL)
+    assert not torque.commands("qmgr")

@@ -173,8 +173,10 @@ class TorqueScheduler:
     def add(self, host_name: str, address: str, resource: Resource) -> None:
         _require_node_name(host_name)
         node = self._node(host_name)
-        if node is not None and self._moved(node, address):
-            self._delete(host_name)  # the server keeps the address that the name had when the record was made
+        if node is not None and self._moved(node, address):  # the server keeps the address that the name had then
+            if not node.offline and not node.unsent:
+                self._close(node)
+            self._delete(host_name)
             node = None
         if node is None:
             node = self._created(host_name, address)
