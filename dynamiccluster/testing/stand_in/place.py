@@ -64,6 +64,17 @@ class Place:
         except FileNotFoundError:
             return ""
 
+    def resolve(self, name: str, address: str) -> None:
+        """Make a name known to the head node; "" as address forgets it. From then on unknown names do not resolve."""
+        path = self.hosts_file()
+        lines: list[str] = []
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        kept = [line for line in lines if name not in line.split()[1:]]
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in [*kept, *([f"{address} {name}"] if address else [])])
+
     def hosts_file(self) -> str:
         """``settings.json`` may name another file, such as one that the service under test writes."""
         return str((self.read("settings.json") or {}).get("hosts") or self.file("hosts"))

@@ -44,14 +44,7 @@ class TorqueDouble:
 
     def resolve(self, name: str, address: str) -> None:
         """Make a name known to the head node; "" as address forgets it. From then on unknown names do not resolve."""
-        path = self.place.hosts_file()
-        lines: list[str] = []
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                lines = file.read().splitlines()
-        kept = [line for line in lines if name not in line.split()[1:]]
-        with open(path, "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in [*kept, *([f"{address} {name}"] if address else [])])
+        self.place.resolve(name, address)
 
     def boot(self, name: str, cores: int = 2, memory_mib: int = 24105) -> None:
         """A machine with a pretended mom, which reports as soon as the server knows the node."""
@@ -60,7 +53,7 @@ class TorqueDouble:
             state["moms"][name] = {"since": self.place.now(), "facts": facts}
 
     def settings(self, **values: float) -> None:
-        """``poll_s`` (RMPOLLINTERVAL, scheduler_iteration), ``report_s`` (status_update_time); 10 s each as recorded."""
+        """``poll_s`` (RMPOLLINTERVAL, scheduler_iteration), ``report_s`` (status_update_time): 10 s as recorded."""
         with self.place.locked() as state:
             state.update(values)
 

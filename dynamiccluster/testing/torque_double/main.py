@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 from dynamiccluster.testing.stand_in.call import Call
+from dynamiccluster.testing.stand_in.daemon import lives
 from dynamiccluster.testing.stand_in.faults import after, before, fault_of
 from dynamiccluster.testing.stand_in.place import Place, State
 from dynamiccluster.testing.stand_in.programs import run_here
@@ -91,26 +91,7 @@ def server_lives(place: Place) -> bool:
     """Switched off by the fault ``server``, or dead: with ``pbs_server.pid`` there must be such a process."""
     if place.faults().get("server") == "down":
         return False
-    return daemon_lives(place, "pbs_server")
-
-
-def daemon_lives(place: Place, name: str) -> bool:
-    """Whether the process of this pid file is there; without the file the daemon needs no process."""
-    try:
-        with open(place.file(f"{name}.pid"), encoding="ascii") as file:
-            pid = int(file.read().split()[0])
-    except FileNotFoundError:
-        return True
-    except (ValueError, IndexError):
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    return lives(place, "pbs_server")
 
 
 def _no_server(call: Call, state: State) -> int:
@@ -138,7 +119,7 @@ def _no_server(call: Call, state: State) -> int:
 def _run_maui(call: Call) -> int:
     fault = call.place.faults().get("maui")
     with call.place.locked() as state:
-        if fault == "down" or state["scheduler"] != "maui" or not daemon_lives(call.place, "maui"):
+        if fault == "down" or state["scheduler"] != "maui" or not lives(call.place, "maui"):
             call.complain(*_MAUI_DOWN)
             return 1
         if server_lives(call.place):

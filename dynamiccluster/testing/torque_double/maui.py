@@ -131,7 +131,7 @@ def _has_memory(state: State, job: Job, node: Node) -> bool:
 
 def _share_mib(job: Job) -> int:
     """Memory of the job on one of its nodes."""
-    return _mib(resource(job, "mem")) // max(1, sum(chunk["count"] for chunk in parts(job)))
+    return _mib(resource(job, "mem")) // max(1, int(sum(chunk["count"] for chunk in parts(job))))
 
 
 def may_use(state: State, job: Job, node: str, begins: float, ends: float) -> bool:
