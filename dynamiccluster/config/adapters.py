@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-SCHEDULERS = ("lsf", "simulated", "slurm", "torque")
+SCHEDULERS = ("htcondor", "lsf", "simulated", "slurm", "torque")
 CLOUDS = ("command", "local", "simulated")

@@ -49,9 +49,9 @@ def wrong_kind(shape: Shape, resource: Resource) -> Refusal | None:
 
 
 def features_of(resource: Resource) -> frozenset[str]:
-    """What a node of the resource offers: its features and its reserved property."""
+    """What a node of the resource offers: its features, its reserved property, and its own word."""
     reserved = resource.reservation.property
-    return resource.features | {reserved} if reserved else resource.features
+    return resource.features | {reserved, resource.word} if reserved else resource.features | {resource.word}
 
 
 def too_small(shape: Shape, capacity: Capacity) -> Refusal | None:

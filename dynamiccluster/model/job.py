@@ -52,6 +52,7 @@ class Shape:
     gpu_type: str = ""  # "" = any
     hosts: tuple[str, ...] = ()  # demands these very hosts, which no launch can provide
     walltime_s: int = 0  # requested; 0 = unlimited or unknown
+    attributes: tuple[tuple[str, str], ...] = ()  # what it says of its machine in words of no scheduler (+VMAMI)
 
     @property
     def cores(self) -> int:

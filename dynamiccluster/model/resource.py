@@ -74,6 +74,11 @@ class Resource:
     offering: str = ""  # zone/type/market, key of the capacity back-off; "" = this resource alone
 
     @property
+    def word(self) -> str:
+        """A feature that all of its nodes have and no others: for demands that this resource is known to meet."""
+        return f"resource:{self.name}"
+
+    @property
     def billable(self) -> bool:
         return self.price_per_hour > 0
 

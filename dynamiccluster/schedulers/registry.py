@@ -11,6 +11,8 @@ from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.model.check import CommandCheck
 from dynamiccluster.schedulers.base import Scheduler
+from dynamiccluster.schedulers.htcondor.adapter import HtcondorScheduler
+from dynamiccluster.schedulers.htcondor.checks import checks as htcondor_checks
 from dynamiccluster.schedulers.lsf.adapter import LsfScheduler, LsfSettings
 from dynamiccluster.schedulers.lsf.calls import PROGRAMS as LSF_PROGRAMS
 from dynamiccluster.schedulers.lsf.checks import checks as lsf_checks
@@ -68,6 +70,24 @@ def build_scheduler(
                 settings=LsfSettings(**{key.name: config[key.name] for key in fields(LsfSettings)}),
                 resolve=resolve,
             )
+        case "htcondor":
+            return HtcondorScheduler(
+                runner,
+                clock,
+                cluster_id,
+                bin_dir=config["bin_dir"],
+                command_prefix=config["command_prefix"] or (),
+                condor_config=config["condor_config"],
+                pool=config["pool"],
+                schedd=config["schedd"],
+                timeout_s=config["command_timeout_s"],
+                queue_attribute=config["queue_attribute"],
+                feature_attributes=config["feature_attributes"],
+                machine_attributes=config["machine_attributes"],
+                silent_s=config["silent_s"],
+                settle_s=config["settle_s"],
+                serve_unknown=config["serve_unknown"],
+            )
         case "torque":
             return TorqueScheduler(
                 runner,
@@ -88,6 +108,7 @@ def build_scheduler(
 
 
 CHECKS: dict[str, Callable[[Mapping[str, Any]], tuple[CommandCheck, ...]]] = {
+    "htcondor": htcondor_checks,
     "lsf": lsf_checks,
     "simulated": lambda config: (),  # has no commands
     "slurm": slurm_checks,

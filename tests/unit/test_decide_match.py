@@ -131,7 +131,7 @@ def test_pieces_per_node_and_nodes_needed(wants, jobs, pieces, nodes) -> None:
 
 def test_words_and_features_of_a_reserved_property() -> None:
     assert match.words(shape(features=(("a", "b"), ("c",)))) == {"a", "b", "c"}
-    assert match.features_of(resource(features=frozenset({"ib"}), prop="big")) == {"ib", "big"}
+    assert match.features_of(resource(features=frozenset({"ib"}), prop="big")) == {"ib", "big", "resource:r"}
     assert not Reservation()
 
 

@@ -1,0 +1,1 @@
+"""HTCondor: its adapter and the parsers of what its programs print."""
