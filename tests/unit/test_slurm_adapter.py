@@ -448,3 +448,19 @@ def test_an_unknown_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> N
     assert [record.message for record in caplog.records] == [
         "unknown pending reason 'NewReason': its jobs are taken to wait for nodes"
     ]
+
+
+@pytest.mark.parametrize(("flag", "said"), [("PLANNED", "would end slurmctld"), ("RESERVED", "in a reservation")])
+def test_a_node_that_slurm_has_plans_for_is_not_deleted_yet(flag: str, said: str) -> None:
+    slurm = FakeSlurm()
+    registered(slurm, flags={"DYNAMIC_NORM", "DRAIN", flag}, reason="dynamiccluster:c1:small-1")
+    scheduler = adapter(slurm)
+    with pytest.raises(TransientError, match=said):
+        scheduler.remove("small-1")
+    registered(slurm, base="DOWN", flags={"DYNAMIC_NORM", flag})
+    with pytest.raises(TransientError, match=said):
+        scheduler.add("small-1", "10.0.0.2", GPU)
+    assert not [argv for argv in slurm.changes() if "delete" in argv]
+    slurm.node("small-1").flags.discard(flag)
+    scheduler.remove("small-1")
+    assert "small-1" not in slurm.nodes

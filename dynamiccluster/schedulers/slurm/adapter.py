@@ -52,6 +52,13 @@ _MARK = re.compile(r"[A-Za-z0-9._:-]+")
 _BATCH = 200
 """Job ids per command: a request of a few kilobytes."""
 
+_NOT_NOW = {
+    "PLANNED": "the backfill scheduler has it in its plan until its next round; deleted now, it would end slurmctld",
+    "RESERVED": "it is in a reservation that is in force, and Slurm does not delete such a node",
+}
+"""Flags of nodes that cannot be deleted at the moment. Seen with 22.05.8: when the backfill scheduler takes PLANNED off
+a node that is there no more, slurmctld dies (``_handle_planned`` in ``backfill.c``). No held node is planned again."""
+
 _GONE = ("Invalid job id", "already completed", "already finished")
 _NOT_RUNNING = (*_GONE, "pending execution", "presently disabled", "not running")
 """What ``requeue`` says of jobs that are gone, wait already, or may not be rerun."""
@@ -155,7 +162,7 @@ class SlurmScheduler:
             if _is(host, wanted):
                 self._move(host, address)
                 return
-            self._delete(host_name)  # left over from before, and nothing runs there
+            self._delete(host)  # left over from before, and nothing runs there
             host = None
         if host is None:
             self._calls.tell("create", f"nodename={host_name}", "state=FUTURE", *wanted.words(), *_at(address))
@@ -225,7 +232,7 @@ class SlurmScheduler:
                 f"{host_name} stands in slurm.conf: deleting it would end slurmctld at the next reconfiguration"
             )
         self._templates.keep_shape(host, nodes, self._anybody_waits)
-        self._delete(host_name)
+        self._delete(host)
 
     def withdraw(self, host_names: Sequence[str], mark: str) -> None:
         _require_mark(mark)
@@ -322,13 +329,18 @@ class SlurmScheduler:
             raise NotFoundError(f"Slurm has no node {host_name}")
         return host
 
-    def _delete(self, host_name: str) -> None:
+    def _delete(self, host: Host) -> None:
+        """``host`` as it was seen a moment ago."""
+        flags = host.detail.partition(":")[0].split("+")
+        for flag, why in _NOT_NOW.items():
+            if flag in flags:
+                raise TransientError(f"{host.name} is not deleted yet: {why}")
         try:
-            self._calls.tell("delete", f"nodename={host_name}")
+            self._calls.tell("delete", f"nodename={host.name}")
         except NotFoundError:
             return
         except UnknownOutcomeError:
-            if self.find(host_name) is not None:
+            if self.find(host.name) is not None:
                 raise
 
 
