@@ -6,7 +6,7 @@ import logging
 
 from tornado.web import Application, RequestHandler
 
-from dynamiccluster.api.handlers import dashboard, health, jobs, nodes, resources, service
+from dynamiccluster.api.handlers import dashboard, health, jobs, nodes, power, resources, service
 from dynamiccluster.api.handlers.base import ApiHandler, Context, NotFoundHandler
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ OURS: tuple[tuple[str, type[ApiHandler]], ...] = (
     ("/api/v1/auto", service.Auto),
     ("/api/v1/observe", service.Observe),
     ("/api/v1/nudge", service.Nudge),
+    ("/api/v1/power", power.Power),
     ("/api/v1/reload", service.Reload),
 )
 

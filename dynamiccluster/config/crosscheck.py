@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dynamiccluster.config.document import Document
 from dynamiccluster.config.legacy import GENERAL
 from dynamiccluster.config.problems import Path, Problem
+from dynamiccluster.config.provisioning import own_findings, shared_findings
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import CloudResource
 from dynamiccluster.config.schema_cloud_aws import AwsResource
@@ -167,6 +168,9 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
     if beyond and not server.tokens_file:
         where = (GENERAL, "admin-server", "bind_address")
         yield where, "is not loopback, and there is no tokens_file", "127.0.0.1, or a tokens_file"
+    for key, other in (("tls_certificate", "tls_key"), ("tls_key", "tls_certificate")):
+        if getattr(server, other) and not getattr(server, key):
+            yield (GENERAL, "admin-server", key), f"is missing, but {other} is given", "a PEM file"
 
 
 _CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
@@ -177,6 +181,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _queues,
     _credentials,
     _listeners,
+    own_findings,
 )
 
-_BETWEEN: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_prefixes, _tenancies)
+_BETWEEN: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_prefixes, _tenancies, shared_findings)

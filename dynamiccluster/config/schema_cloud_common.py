@@ -20,6 +20,7 @@ from dynamiccluster.config.fields import (
     Text,
     Whole,
 )
+from dynamiccluster.model.resource import Provisioning
 
 
 class ReservationSection(Section):
@@ -124,6 +125,13 @@ class ResourceSection(Section):
         0,
         description="Nodes on their way at the same time; a larger gang may start when no other node does. "
         "0: no limit of its own.",
+    )
+    provisioning: Provisioning = Field(
+        Provisioning.DEMAND,
+        description="Who decides when a node is launched. `demand`: the service, from the waiting jobs. `scheduler`: "
+        "Slurm's power saving, which gives nodes that are off to jobs and has them started; `dynamiccluster "
+        "slurm-config` prints what slurm.conf needs for that (docs/schedulers/slurm.md).",
+        examples=["scheduler"],
     )
     offering: Text = Field(
         "",

@@ -80,8 +80,8 @@ NOTES: dict[NodeState, StateNote] = {
 
 
 SWITCHED_NOTE = (
-    "Where the scheduler itself switches hosts on and off (`provisioning: scheduler`), its word goes before all this: a",
-    "node whose host is *switched off*, and without jobs, is removed at once, in whatever state; one whose host is",
+    "Where the scheduler itself switches hosts on and off (`provisioning: scheduler`), its word goes before all this:",
+    "a node whose host is *switched off*, and without jobs, is removed at once, in whatever state; one whose host is",
     "*switched on anew* under a machine of its last life has failed. Such nodes have no idle limit of ours.",
 )
 

@@ -23,6 +23,7 @@ from dynamiccluster.model.job import Job
 from dynamiccluster.model.memory import ObservedClock, Spend
 from dynamiccluster.model.plan import Demand, JobAnswer, Plan, Snapshot
 from dynamiccluster.model.policy import Policy
+from dynamiccluster.model.resource import Provisioning
 from dynamiccluster.model.worker_node import ORIGINAL_NAME, ORIGINAL_NUMBER
 
 UNSTICK_AGAIN_S = 60.0
@@ -163,7 +164,10 @@ def _declare(draft: Draft) -> None:
 def shapes_fingerprint(policy: Policy) -> str:
     """A short word for everything about the resources that a scheduler may want to know beforehand."""
     shapes = [
-        (r.name, r.capacity, sorted(r.features), r.gpu_type, sorted(r.queues), r.reservation)
+        (
+            *(r.name, r.capacity, sorted(r.features), r.gpu_type, sorted(r.queues), r.reservation),
+            *((r.numbered(1), r.max_nodes) if r.provisioning is Provisioning.SCHEDULER else ()),
+        )
         for r in policy.resources.values()
     ]
     return hashlib.sha256(repr(shapes).encode()).hexdigest()[:16]

@@ -371,7 +371,9 @@ class Engine:
             raise StoreError(self._keeper.error)
         return await self._inbox.ask(command)
 
-    def nudge(self, source: str = "scheduler") -> None:
+    def nudge(self, source: str = "scheduler", *, note: str = "", actor: str = "") -> None:
+        if note:
+            self._inbox.put_note(Event(self._clock.now(), EventKind.COMMAND, note, actor=actor))
         self._sources.nudge(source)
 
     async def reload(self, actor: str) -> list[str]:

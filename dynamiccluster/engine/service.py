@@ -21,8 +21,11 @@ class Service(Protocol):
         """Put an operator's command before the next decision; returns when it is *committed* or refused."""
         ...
 
-    def nudge(self, source: str = "scheduler") -> None:
-        """Poll that source at once (submit hook). Cheap, returns at once, many nudges are one."""
+    def nudge(self, source: str = "scheduler", *, note: str = "", actor: str = "") -> None:
+        """Poll that source at once (submit hook). Cheap, returns at once, many nudges are one.
+
+        ``note``: a sentence for the history, which says why ``actor`` nudges.
+        """
         ...
 
     async def reload(self, actor: str) -> list[str]:

@@ -46,6 +46,7 @@ class ServiceDouble:
         self.history: list[Event] = []
         self.commands: list[Command] = []
         self.nudges: list[str] = []
+        self.notes: list[tuple[str, str]] = []
         self.reloads: list[str] = []
         self.reload_problems: list[str] = []
         self.consoles: dict[str, str] = {}
@@ -73,8 +74,10 @@ class ServiceDouble:
             case _:
                 return self._resource_command(command)
 
-    def nudge(self, source: str = "scheduler") -> None:
+    def nudge(self, source: str = "scheduler", *, note: str = "", actor: str = "") -> None:
         self.nudges.append(source)
+        if note:
+            self.notes.append((actor, note))
 
     async def reload(self, actor: str) -> list[str]:
         self._fail()

@@ -40,6 +40,7 @@ CHANGES = [
     ("PUT", "/api/v1/auto", None),
     ("DELETE", "/api/v1/observe", None),
     ("POST", "/api/v1/nudge", None),
+    ("POST", "/api/v1/power", {"wants": "resume", "hosts": "a"}),
     ("POST", "/api/v1/reload", None),
 ]
 

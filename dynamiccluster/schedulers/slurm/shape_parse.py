@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dynamiccluster.kit.hostlist import expand
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.job import Shape
@@ -46,9 +47,6 @@ NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None"})
 _MIB = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
 _COUNT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _GPU = re.compile(r"gres[:/]gpu(?::([A-Za-z][\w.-]*))?(?:[:=](\d+))?(?![\w:])")
-_RANGE = re.compile(r"\[([^\[\]]*)\]")
-_MOST_NAMES = 100_000
-"""No job names more hosts than that; a list that would is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,39 +141,7 @@ def host_names(text: str) -> tuple[str, ...]:
 
     :raises ValueError: a damaged expression, or one with more than 100,000 names.
     """
-    text = plain(text)
-    if not text:
-        return ()
-    if "[" not in text and "]" not in text:
-        return tuple(text.split(","))
-    names: list[str] = []
-    for piece in re.split(r",(?![^\[]*\])", text):
-        names.extend(_expanded(piece))
-        if len(names) > _MOST_NAMES:
-            raise ValueError(f"more than {_MOST_NAMES} hosts")
-    return tuple(names)
-
-
-def _expanded(piece: str) -> list[str]:
-    names = [""]
-    at = 0
-    for found in _RANGE.finditer(piece):
-        numbers: list[str] = []
-        for part in found[1].split(","):
-            low, dash, high = part.partition("-")
-            first, last = int(low), int(high if dash else low)
-            if last - first >= _MOST_NAMES:
-                raise ValueError(f"more than {_MOST_NAMES} hosts")
-            numbers.extend(str(number).zfill(len(low)) for number in range(first, last + 1))
-        before = piece[at : found.start()]
-        if len(names) * len(numbers) > _MOST_NAMES:
-            raise ValueError(f"more than {_MOST_NAMES} hosts")
-        names = [name + before + number for name in names for number in numbers]
-        at = found.end()
-    rest = piece[at:]
-    if "[" in rest or "]" in rest:
-        raise ValueError(f"damaged host list {piece[:60]!r}")
-    return [name + rest for name in names]
+    return expand(plain(text))
 
 
 def gpus_of(text: str) -> tuple[int, str]:
