@@ -40,7 +40,7 @@ _COMMANDS = {
     "diagnose_p_command": ("diagnose", "-p"),
     "showres_command": ("showres", "-n"),
     "setres_command": ("setres", "{0} {1} {2}"),
-    "releaseres_command": ("releaseres", "{0}"),
+    "releaseres_command": ("releaseres", ""),
     "delete_job_command": ("qdel", "-p {0}"),
     "signal_job_command": ("qsig", "-s {0} {1}"),
     "requeue_job_command": ("qrerun", "{0} {1}"),
@@ -64,7 +64,7 @@ class TorqueBed(DoubleBed):
 
     def cluster_section(self, programs: Mapping[str, str]) -> dict[str, Any]:
         commands = {
-            key: f"{programs.get(program, self.program(program))} {words}"
+            key: f"{programs.get(program, self.program(program))} {words}".strip()
             for key, (program, words) in _COMMANDS.items()
         }
         return {"type": "torque", "config": commands}
@@ -209,14 +209,18 @@ _IS_A_BED: type[bed.Bed] = TorqueBed  # for the type checker
 
 
 @contextlib.contextmanager
-def torque_bed(network: str = "", *, version: str = SIX, scheduler: str = "maui") -> Iterator[TorqueBed]:
+def torque_bed(
+    network: str = "", *, version: str = SIX, scheduler: str = "maui", unsent_s: float = 11
+) -> Iterator[TorqueBed]:
     """A double in a new directory, its daemons running; nothing of it is left afterwards. ``network`` needs root.
+
+    ``unsent_s``: how long a new node is not trusted; less than on any real Torque only where a round has no time.
 
     :raises DynamicClusterError: it could not be started.
     """
     prefix = tempfile.mkdtemp(prefix="dcbed-", dir="/tmp")
     double = TorqueDouble(prefix, now=SystemClock().now(), speed=1.0, version=version, scheduler=scheduler)
-    double.settings(poll_s=2, report_s=2)
+    double.settings(poll_s=2, report_s=2, unsent_s=unsent_s)
     running = TorqueBed(prefix, network)
     try:
         if network:

@@ -337,3 +337,13 @@ def test_a_real_script_runs_under_a_mom_that_is_a_process(tmp_path: Path, schedu
         mom.kill()
         mom.wait()
         subprocess.run(["/bin/kill", "-9", str(pid)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "properties"),
+    [("= c", "c"), ("+= c", "a,b,c"), ("-= a", "b"), ('= "c,d"', "c,d")],
+)
+def test_properties_are_set_added_and_taken_away(double: TorqueDouble, change: str, properties: str) -> None:
+    add(double, "node01", 4, "a,b")
+    double.run("qmgr", "-c", f"set node node01 properties {change}")
+    assert node(double, "node01")["properties"] == properties

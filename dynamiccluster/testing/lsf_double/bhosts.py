@@ -51,7 +51,7 @@ def bhosts(call: Call, state: State) -> int:
     for name in names:
         word = status(state, name)
         shown = f"{word:<14}" if wide else f"{word.partition('_')[0]:<11}"
-        call.say(f"{name:<18} {shown} {'-':>5} {_counts(state, name)}")
+        call.say(f"{name[:18]:<18} {shown} {'-':>5} {_counts(state, name)}")
     return 0
 
 

@@ -76,7 +76,7 @@ def lshosts(call: Call, state: State) -> int:
         start = (
             f"{name:<25} {host['type']:>10} {host['model']:>11}"
             if wide
-            else f"{name:<11} {host['type']:>7} {host['model']:>8}"
+            else f"{name[:11]:<11} {host['type']:>7} {host['model']:>8}"
         )
         call.say(
             f"{start} {host['cpuf']:>5.1f} {host['ncpus'] or '-':>5} {memory:>6} {'-':>6} {'Yes':>6} "
@@ -139,17 +139,18 @@ def lsload(call: Call, state: State) -> int:
     )
     known = [name for name in _in_order(state) if state["hosts"][name]["lim"] == "ok" and state["hosts"][name]["load"]]
     known.sort(key=lambda name: (state["hosts"][name]["rank"], state["hosts"][name]["load"]["r15s"], name))
+    width = 23 if long else 15
     for name in known:
         load = state["hosts"][name]["load"]
         io = f" {load['io']:>5}" if long else ""
         call.say(
-            f"{name:<{23 if long else 15}} {'ok':>6} {load['r15s']:>5.1f} {load['r1m']:>5.1f} {load['r15m']:>5.1f} "
+            f"{name[:width]:<{width}} {'ok':>6} {load['r15s']:>5.1f} {load['r1m']:>5.1f} {load['r15m']:>5.1f} "
             f"{load['ut']:>3}% {load['pg']:>5.1f}{io} {load['ls']:>3} {load['it']:>5} {load['tmp']:>5} "
             f"{load['swp']:>5} {load['mem']:>5}"
         )
     for name in _in_order(state):
         if name not in known:
-            call.say(f"{name:<{23 if long else 15}} {'unavail':>6}")
+            call.say(f"{name[:width]:<{width}} {'unavail':>6}")
     return 0
 
 

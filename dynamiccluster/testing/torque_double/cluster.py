@@ -69,6 +69,7 @@ def new_cluster(
         "news": 0.0,
         "poll_s": 10,  # Maui's RMPOLLINTERVAL, or scheduler_iteration
         "report_s": 10,  # status_update_time of the moms
+        "unsent_s": 11,  # 6.x: 10-12 s until the new list of nodes has been sent to the moms
         "maui": {
             "defer_s": 3600,  # DEFERTIME
             "classes": {},  # CLASSCFG[...] PRIORITY=
@@ -89,14 +90,14 @@ def full_id(state: State, job: Job) -> str:
     return f"{job['id']}.{state['host']}"
 
 
-def new_node(np: int, now: float, *, six: bool) -> Node:
+def new_node(np: int, now: float, *, six: bool, unsent_s: float = 11) -> Node:
     """A node record as it is right after ``create node``."""
     return {
         "np": np,
         "properties": [],
         "offline": True,
         "down": True,
-        "unsent_until": now + 11 if six else 0,  # 10-12 s until the new list of nodes has been sent to the moms
+        "unsent_until": now + unsent_s if six else 0,
         "note": "",
         "status": [],
         "rectime": 0,

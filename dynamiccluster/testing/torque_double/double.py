@@ -53,7 +53,8 @@ class TorqueDouble:
             state["moms"][name] = {"since": self.place.now(), "facts": facts}
 
     def settings(self, **values: float) -> None:
-        """``poll_s`` (RMPOLLINTERVAL, scheduler_iteration), ``report_s`` (status_update_time): 10 s as recorded."""
+        """``poll_s`` (RMPOLLINTERVAL, scheduler_iteration) and ``report_s`` (status_update_time), 10 s as recorded;
+        ``unsent_s``, how long a new node is not trusted, which no real site can set."""
         with self.place.locked() as state:
             state.update(values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 
 from dynamiccluster.testing.stand_in.call import Call
 from dynamiccluster.testing.stand_in.place import State
@@ -15,6 +15,7 @@ _LOST = (
     "The server was unable to communicate with the MOM to requeue or delete the job. The node has been deleted and "
     "all jobs on the node have been purged."
 )
+_CHANGE = re.compile(r'\s*(?P<key>[\w.]+)\s*(?P<sign>[+-]?=)\s*(?P<value>"[^"]*"|[^,\s"]*)\s*(?:,|$)')
 _NO_ATTRIBUTE = "qmgr: Syntax error - cannot locate attribute"
 
 
@@ -63,7 +64,7 @@ def _node(call: Call, state: State, verb: str, name: str, rest: str, line: str) 
         changes = attributes(rest)
         if changes is None:
             return _syntax(call, line, rest)
-        node = new_node(1, state["now"], six=is_six(state))
+        node = new_node(1, state["now"], six=is_six(state), unsent_s=state["unsent_s"])
         state["nodes"][name] = node
     else:
         if name not in state["nodes"]:
@@ -97,19 +98,12 @@ def _node(call: Call, state: State, verb: str, name: str, rest: str, line: str) 
 def attributes(text: str) -> list[tuple[str, str, str]] | None:
     """``np = 4,properties="a,b"`` as changes; ``None`` where ``qmgr`` finds no attribute (blanks between two)."""
     changes = []
-    words = shlex.shlex(text, posix=True, punctuation_chars=",=+")
-    words.whitespace_split = False
-    words.wordchars += "-.:/[]*@%"
-    tokens = list(words)
-    while tokens:
-        if len(tokens) < 3 or tokens[1] not in ("=", "+=", "-="):
+    while text.strip():
+        found = _CHANGE.match(text)
+        if found is None:
             return None
-        key, operator, value = tokens[0], tokens[1], tokens[2]
-        del tokens[:3]
-        if tokens and tokens[0] != ",":
-            return None
-        del tokens[:1]
-        changes.append((key, operator, value))
+        changes.append((found["key"], found["sign"], found["value"].strip('"')))
+        text = text[found.end() :]
     return changes
 
 
