@@ -201,7 +201,8 @@ class HtcondorBed:
             f"queue {queue}",
         )
         (place / "submit").write_text("\n".join(lines) + "\n")
-        call = ("as", user, "condor_submit", "-terse", "-batch-name", name, f"/shared/{place.name}/submit")
+        shown = name.replace('"', '\\"').replace("$", "$(DOLLAR)")  # it becomes a text of the ClassAd language
+        call = ("as", user, "condor_submit", "-terse", "-batch-name", shown, f"/shared/{place.name}/submit")
         found = _SUBMITTED.search(self.run(*call))
         if found is None:
             raise DynamicClusterError("condor_submit did not say which job it made")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import warnings
 from collections.abc import Mapping
 from types import ModuleType
@@ -25,7 +26,22 @@ such as ``stringListMember``, into the first (25.14.1: without it they evaluate 
 
 
 def find_classad() -> ModuleType | None:
-    """The module, or ``None`` where the package is not installed."""
+    """The module, or ``None`` where the package is not installed.
+
+    Importing it sets ``CONDOR_CONFIG`` in the environment where no configuration is found, which would mislead all
+    programs that are started later (25.14.1): that is undone.
+    """
+    before = os.environ.get("CONDOR_CONFIG")
+    try:
+        return _imported()
+    finally:
+        if before is None:
+            os.environ.pop("CONDOR_CONFIG", None)
+        else:
+            os.environ["CONDOR_CONFIG"] = before
+
+
+def _imported() -> ModuleType | None:
     for language, functions in _NAMES:
         try:
             with warnings.catch_warnings():
