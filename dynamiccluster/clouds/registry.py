@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamiccluster.clouds.agreement import agreed
+from dynamiccluster.clouds.aws import build as aws
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.command import build as command
 from dynamiccluster.clouds.local import LocalCloud
@@ -33,6 +34,8 @@ def build_cloud(
     :raises BadConfigError: there is no such adapter, or resources of one tenancy disagree.
     """
     match kind:
+        case "aws":
+            return aws.build(tenancy, configs, cluster_id, clock)
         case "command":
             return command.build(tenancy, configs, cluster_id, runner, clock)
         case "local":

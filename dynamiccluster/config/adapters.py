@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 SCHEDULERS = ("htcondor", "lsf", "simulated", "slurm", "torque")
-CLOUDS = ("command", "local", "simulated")
+CLOUDS = ("aws", "command", "local", "simulated")

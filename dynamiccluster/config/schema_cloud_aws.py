@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from dynamiccluster.config.fields import (
+    Count,
     Flag,
+    Interval,
     Money,
     Name,
     Port,
@@ -17,6 +19,7 @@ from dynamiccluster.config.fields import (
     Section,
     Text,
     Texts,
+    Url,
 )
 from dynamiccluster.config.schema_cloud_common import ResourceSection, ScriptedCloud
 from dynamiccluster.config.schema_cluster_common import lower
@@ -25,9 +28,32 @@ from dynamiccluster.config.schema_cluster_common import lower
 class Disk(Section):
     """One more disk of an AWS instance."""
 
-    device: Text = Field(description="Device name.", examples=["/dev/sdb"])
+    device: Text = Field(
+        description="Device name. The image's own root device (often `/dev/xvda`) changes the root disk.",
+        examples=["/dev/sdb"],
+    )
     size: Positive = Field(description="Size in GB.", examples=[100])
     delete_on_termination: Flag = Field(True, description="Whether the disk goes with the instance.")
+    volume_type: Text | None = Field(None, description="Type of the EBS volume.", examples=["gp3"])
+    iops: Positive | None = Field(None, description="Operations per second (io1, io2, gp3).", examples=[3000])
+    throughput_mib_s: Positive | None = Field(None, description="Throughput in MiB/s (gp3).", examples=[250])
+    encrypted: Flag | None = Field(None, description="Whether it is encrypted. Default: as the account says.")
+    kms_key_id: Text | None = Field(None, description="Key to encrypt it with.", examples=["alias/hpc"])
+    snapshot_id: Text | None = Field(None, description="What it is a copy of.", examples=["snap-0123456789abcdef0"])
+
+
+class LaunchTemplate(Section):
+    """A launch template of the account; what the resource says itself wins."""
+
+    id: Text | None = Field(None, description="Its id.", examples=["lt-0123456789abcdef0"])
+    name: Text | None = Field(None, description="Or its name.", examples=["hpc-worker"])
+    version: Text = Field("$Default", description="Version, `$Default` or `$Latest`.")
+
+    @model_validator(mode="after")
+    def _one(self) -> LaunchTemplate:
+        if (self.id is None) == (self.name is None):
+            raise ValueError("needs either id or name")
+        return self
 
 
 class AwsConfig(ScriptedCloud):
@@ -56,6 +82,48 @@ class AwsConfig(ScriptedCloud):
     proxy: Text | None = Field(None, description="Host name of an HTTP proxy.", examples=["proxy.example.org"])
     proxy_port: Port | None = Field(None, description="Its port.", examples=[3128])
     validate_certs: Flag = Field(True, description="Whether TLS certificates are checked.")
+    profile_name: Text | None = Field(
+        None, description="Profile of the SDK's files to take credentials from.", examples=["burst"]
+    )
+    endpoint_url: Url | None = Field(
+        None, description="Where EC2 is asked. Default: the region's own.", examples=["http://127.0.0.1:5000"]
+    )
+    iam_instance_profile: Text | None = Field(
+        None, description="Role of the instances: name or ARN of an instance profile.", examples=["hpc-worker"]
+    )
+    launch_template: LaunchTemplate | None = Field(None, description="What launches start from.")
+    tags: dict[Text, Text] = Field(
+        default_factory=dict, description="Tags of instances and volumes.", examples=[{"project": "hpc"}]
+    )
+    imds_hop_limit: Positive = Field(
+        1, description="How far the instance metadata service answers; 2 for containers. Version 2 is always required."
+    )
+    placement_group: Text | None = Field(None, description="Placement group.", examples=["hpc-cluster"])
+    capacity_reservation_id: Text | None = Field(
+        None, description="Capacity reservation to use.", examples=["cr-0123456789abcdef0"]
+    )
+    hyperthreading: Flag = Field(
+        True, description="Whether jobs get a core per hardware thread. `false` switches the second threads off."
+    )
+    when_idle: Literal["terminate", "stop", "hibernate"] = Field(
+        "terminate",
+        description="What becomes of an instance that is not needed. Stopped and hibernated ones keep their disks, "
+        "which cost, and are started again before new ones are launched.",
+    )
+    warm_max: Count = Field(10, description="So many are kept stopped at most; the others are terminated.")
+    warm_max_age_s: Interval = Field(
+        604800.0, description="How long one is kept stopped before it is terminated (its image grows old)."
+    )
+    spot_fallback: Literal["next", "on-demand", "none"] = Field(
+        "next",
+        description="What becomes of a spot launch after `spot_timeout`: the next resource by priority, the same type "
+        "on demand, or nothing but trying again.",
+    )
+    notices_queue_url: Url | None = Field(
+        None,
+        description="SQS queue to which EventBridge sends interruption and rebalance notices. The same in all "
+        "resources of a tenancy.",
+    )
     disk_map: dict[Name, Disk] = Field(
         default_factory=dict,
         description="More disks, by name.",

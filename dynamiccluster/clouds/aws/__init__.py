@@ -1,0 +1,1 @@
+"""Amazon EC2: the adapter, and pure maps between its words and ours."""

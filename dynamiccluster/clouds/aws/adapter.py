@@ -1,0 +1,185 @@
+"""One account and region of Amazon EC2."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.clouds.aws.catalogue import Catalogue
+from dynamiccluster.clouds.aws.instance_map import (
+    MOST_NODES,
+    cluster_of,
+    state_of,
+    tags_of,
+    to_instance,
+    to_launched,
+)
+from dynamiccluster.clouds.aws.notices import Notices
+from dynamiccluster.clouds.aws.request_map import placed, run_instances
+from dynamiccluster.clouds.userdata import Prepared, UserData
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
+from dynamiccluster.kit.clock import Clock
+from dynamiccluster.kit.hostname import require_host_name
+from dynamiccluster.model.action import LaunchedInstance, NodeSpec
+from dynamiccluster.model.instance import InstanceState
+from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.view import CloudView
+
+log = logging.getLogger(__name__)
+
+PAGE = 1000
+"""DescribeInstances gives at most so many at once."""
+
+USER_DATA_BYTES = 16 * 1024
+_CONSOLE_CHARACTERS = 65536
+_TERMINATED_AT_ONCE = 1000
+
+
+class AwsCloud:
+    """Implements ``clouds/base``.
+
+    ``configs``: the keys of each resource, by name. ``user_data``: their templates. A client token makes a repeated
+    launch give the machines of the first one for at least a day (EC2 API reference, "Ensuring idempotency").
+    """
+
+    idempotent = True
+
+    def __init__(
+        self,
+        clock: Clock,
+        cluster_id: str,
+        tenancy: str,
+        calls: AwsCalls,
+        configs: Mapping[str, Mapping[str, Any]],
+        user_data: Mapping[str, UserData],
+        notices: Notices | None = None,
+    ) -> None:
+        self.tenancy = tenancy
+        self._clock = clock
+        self._cluster_id = cluster_id
+        self._calls = calls
+        self._configs = dict(configs)
+        self._user_data = dict(user_data)
+        self._notices = notices
+        self._catalogue = Catalogue(calls, clock, tenancy, self._configs)
+
+    def list_instances(self) -> CloudView:
+        started_at = self._clock.now()
+        ec2 = self._calls.client("ec2")
+        ours, strangers, living = [], 0, []
+        for reservation in self._calls.pages(ec2.describe_instances, "Reservations", MaxResults=PAGE):
+            for described in reservation.get("Instances", ()):
+                if state_of(described) is not InstanceState.GONE:
+                    living.append(described)
+                if cluster_of(described) == self._cluster_id:
+                    ours.append(to_instance(described))
+                elif state_of(described) is not InstanceState.GONE:
+                    strangers += 1
+        completed_at = self._clock.now()
+        return CloudView(
+            self.tenancy,
+            started_at,
+            completed_at,
+            tuple(ours),
+            strangers,
+            self._catalogue.quota(living),
+            self._catalogue.offers(),
+            self._notices.announced({instance.instance_id for instance in ours}) if self._notices else (),
+        )
+
+    def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
+        for spec in specs:
+            require_host_name(spec.host_name)
+        config = self._configs.get(resource.name)
+        if config is None:
+            raise BadConfigError(f"{self.tenancy} has no resource {resource.name}")
+        template = self._user_data[resource.name].prepare() if resource.name in self._user_data else None
+        size = 1 if template is not None and template.per_node else MOST_NODES
+        made: list[LaunchedInstance] = []
+        for number, first in enumerate(range(0, len(specs), size)):
+            portion = specs[first : first + size]
+            try:
+                launched = self._request(f"{launch_id}-{number}", launch_id, resource, config, portion, template)
+            except UnknownOutcomeError:
+                raise
+            except DynamicClusterError as error:
+                if not made:
+                    raise
+                log.warning("%s: %d of %d machines: %s", resource.name, len(made), len(specs), error)
+                break
+            made += launched
+            if len(launched) < len(portion):
+                break
+        return tuple(made)
+
+    def terminate(self, instance_ids: Sequence[str]) -> None:
+        """EC2 refuses the whole list for one id that it does not know, so only what it shows as ours is named."""
+        ec2 = self._calls.client("ec2")
+        known = self._ours(instance_ids)
+        for first in range(0, len(known), _TERMINATED_AT_ONCE):
+            with self._calls.errors():
+                ec2.terminate_instances(InstanceIds=known[first : first + _TERMINATED_AT_ONCE])
+
+    def console_tail(self, instance_id: str) -> str:
+        if not self._ours([instance_id]):
+            return ""
+        with self._calls.errors():
+            said = self._calls.client("ec2").get_console_output(InstanceId=instance_id)
+        return str(said.get("Output") or "")[-_CONSOLE_CHARACTERS:]
+
+    def _request(
+        self,
+        token: str,
+        launch_id: str,
+        resource: Resource,
+        config: Mapping[str, Any],
+        specs: Sequence[NodeSpec],
+        template: Prepared | None,
+    ) -> list[LaunchedInstance]:
+        zone, instance_type, market = placed(resource.offering, self.tenancy)
+        spec = specs[0] if len(specs) == 1 else None
+        script = template.render(launch_id, resource, spec) if template else ""
+        if len(script.encode()) > USER_DATA_BYTES:
+            raise BadConfigError(f"{resource.name}: its user data is longer than the {USER_DATA_BYTES} bytes of EC2")
+        request = run_instances(
+            config,
+            specs,
+            token=_token(token),
+            tags=tags_of(self._cluster_id, launch_id, resource.name, resource.offering, specs, config["tags"]),
+            user_data=script,
+            zone=zone,
+            instance_type=instance_type,
+            market=market,
+            hyperthreading_cores=self._catalogue.cores_without_hyperthreading(config, instance_type),
+        )
+        ec2 = self._calls.client("ec2")
+        with self._calls.errors(launching=True, offering=resource.offering):
+            reply = ec2.run_instances(**request)
+        return [to_launched(described) for described in reply.get("Instances", ())]
+
+    def _ours(self, instance_ids: Sequence[str]) -> list[str]:
+        """Those of the machines that exist and are ours. Asked with a filter, which unknown ids do not disturb."""
+        found: list[str] = []
+        for first in range(0, len(instance_ids), _FILTER_VALUES):
+            wanted = [one for one in instance_ids[first : first + _FILTER_VALUES] if one]
+            filters = [{"Name": "instance-id", "Values": wanted}]
+            ec2 = self._calls.client("ec2")
+            for reservation in self._calls.pages(ec2.describe_instances, "Reservations", Filters=filters):
+                found += [
+                    str(described["InstanceId"])
+                    for described in reservation.get("Instances", ())
+                    if cluster_of(described) == self._cluster_id
+                ]
+        return found
+
+
+_FILTER_VALUES = 200
+"""EC2 takes so many values in a filter."""
+
+
+def _token(text: str) -> str:
+    """A client token: at most 64 ASCII characters."""
+    return text if len(text) <= 64 and text.isascii() else hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""Calls of boto3's low-level clients: credentials, time limits, no retries, and errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ProxyConnectionError,
+    SSLError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+from dynamiccluster.clouds.aws.error_map import mapped
+from dynamiccluster.errors import AuthError, BadConfigError, DynamicClusterError, TransientError, UnknownOutcomeError
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+
+class AwsCalls:
+    """Clients of one tenancy, made when they are first needed.
+
+    ``config``: the keys ``region_name access_key_id secret_access_key profile_name endpoint_url proxy proxy_port
+    validate_certs``. The SDK's own retries are off: it would repeat a launch that found no capacity four times.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A low-level client; they may be used from several threads.
+
+        :raises AuthError: there are no credentials to be had.
+        :raises BadConfigError: no such region or profile.
+        """
+        if service not in self._clients:
+            with self.errors():
+                self._clients[service] = self._made(service)
+        return self._clients[service]
+
+    def _made(self, service: str) -> Any:
+        config = self._config
+        key, secret = config["access_key_id"], config["secret_access_key"]
+        session = boto3.session.Session(
+            aws_access_key_id=key.get_secret_value() if key else None,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            profile_name=config["profile_name"],
+            region_name=config["region_name"],
+        )
+        proxy = f"http://{config['proxy']}:{config['proxy_port'] or 3128}" if config["proxy"] else ""
+        return session.client(
+            service,
+            endpoint_url=config["endpoint_url"],
+            verify=config["validate_certs"],
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                max_pool_connections=10,
+                proxies={"http": proxy, "https": proxy} if proxy else None,
+                user_agent_extra="dynamiccluster",
+            ),
+        )
+
+    def pages(self, ask: Callable[..., Mapping[str, Any]], key: str, **parameters: Any) -> Iterator[Any]:
+        """Every element under ``key`` of a paged answer. A page that fails raises: no list is half a list."""
+        token = None
+        while True:
+            with self.errors():
+                page = ask(**parameters, **({"NextToken": token} if token else {}))
+            yield from page.get(key, ())
+            token = page.get("NextToken")
+            if not token:
+                return
+
+    @contextmanager
+    def errors(self, *, launching: bool = False, offering: str = "") -> Iterator[None]:
+        """Raise the SDK's errors as ours. ``offering``: of a launch, for the memory of what is sold out."""
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            made = _mapped(error, launching)
+            made.offering = offering  # type: ignore[attr-defined]  # read by whoever knows launches
+            raise made from error
+
+
+def _mapped(error: Exception, launching: bool) -> DynamicClusterError:
+    match error:
+        case ClientError():
+            said = error.response.get("Error", {})
+            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+            return mapped(str(said.get("Code", "")), status, str(said.get("Message", "")), launching=launching)
+        case ParamValidationError():
+            return BadConfigError(f"EC2 would not understand the request: {error}")
+        case ProfileNotFound():
+            return BadConfigError(str(error))
+        case _ if isinstance(error, _NO_CREDENTIALS):
+            return AuthError(str(error))
+        case _ if isinstance(error, _NEVER_SENT):
+            return TransientError(str(error))
+    kind = UnknownOutcomeError if launching else TransientError
+    return kind(f"{type(error).__name__}: {error}")

@@ -1,0 +1,241 @@
+"""An EC2 that behaves: moto in a loopback server, and what it lacks put around it.
+
+* ``pending`` for ``boot_s`` and ``shutting-down`` for ``stop_s``; the dead leave the list after ``forget_s``;
+* a client token used again gives the same instances, or ``IdempotentParameterMismatch``;
+* as many instances as there are, between MinCount and MaxCount (moto gives MinCount);
+* faults by call, type and zone: EC2's error codes, replies lost after success, slow ones, lists that are stale, half,
+  or do not show what was just made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import socket
+import threading
+import time
+import uuid
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+STATUS = {
+    "InsufficientInstanceCapacity": 500,
+    "InternalError": 500,
+    "Unavailable": 503,
+    "RequestLimitExceeded": 503,
+    "UnauthorizedOperation": 403,
+    "AuthFailure": 401,
+}
+"""HTTP status of error codes; 400 for all others (EC2 API reference, "Error codes")."""
+
+VCPUS = 2
+"""Of the machines in these tests (c5.large)."""
+
+Start = Callable[..., Any]
+_STATE = re.compile(
+    r"<instanceId>(i-[0-9a-f]+)</instanceId>(.*?)<(instanceState|currentState)>\s*<code>(\d+)</code>\s*"
+    r"<name>([a-z-]+)</name>\s*</\3>",
+    re.DOTALL,
+)
+_INSTANCE = re.compile(
+    r"<item>\s*<instanceId>(i-[0-9a-f]+)</instanceId>.*?</item>(?=\s*(?:<item>|</instancesSet>))", re.DOTALL
+)
+_NEW_ID = re.compile(r"<instanceId>(i-[0-9a-f]+)</instanceId>")
+
+
+@dataclass
+class Fault:
+    """What happens to a call instead. ``code``: an error of EC2's, or ``lost`` (done, and the reply never comes)."""
+
+    action: str
+    code: str
+    instance_type: str = ""
+    zone: str = ""
+    times: int = 1_000_000
+
+
+@dataclass
+class Ec2Site:
+    """Settings and what happened. Safe to change while the server runs."""
+
+    boot_s: float = 0.0
+    stop_s: float = 0.0
+    forget_s: float = 3600.0
+    hide_s: float = 0.0  # new instances are not listed for so long
+    stock: int = 1_000_000  # instances there are at most
+    most_vcpus: int = 0  # quota; 0 = it cannot be asked for
+    slow_s: float = 0.0
+    faults: list[Fault] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.RLock()
+        self._born: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+        self._tokens: dict[tuple[str, str], tuple[str, tuple[bytes, str, Any]]] = {}
+        self._last_list: tuple[bytes, str, Any] | None = None
+
+    # -- one request -------------------------------------------------------------------------------------------
+
+    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        asked = {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        action = asked.get("Action", "")
+        with self._lock:
+            self.calls[action] = self.calls.get(action, 0) + 1
+        if self.slow_s:
+            time.sleep(self.slow_s)
+        fault = self._fault(action, asked)
+        if fault is not None and fault.code not in ("lost", "stale", "half"):
+            return self._error(start, fault.code)
+        if "GetServiceQuota" in environ.get("HTTP_X_AMZ_TARGET", ""):
+            return self._quota(start)
+        if action == "RunInstances":
+            reply = self._run_instances(environ, asked)
+        else:
+            reply = self._pass_on(environ, body)
+        if isinstance(reply, str):
+            return self._error(start, reply)
+        if action == "DescribeInstances":
+            reply = self._listed(reply, fault.code if fault else "")
+        elif action == "GetConsoleOutput":
+            said = b64encode(f"this is {asked.get('InstanceId')}".encode()).decode()
+            reply = (
+                re.sub(r"<output>.*?</output>", f"<output>{said}</output>", reply[0].decode()).encode(),
+                *reply[1:],
+            )
+        elif action == "TerminateInstances":
+            with self._lock:
+                for instance_id in _NEW_ID.findall(reply[0].decode()):
+                    self._ended.setdefault(instance_id, time.time())
+        if fault is not None and fault.code == "lost":
+            with contextlib.suppress(OSError):
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return self._send(start, *reply)
+
+    def _run_instances(self, environ: dict[str, Any], asked: dict[str, str]) -> tuple[bytes, str, Any] | str:
+        token = asked.get("ClientToken", "")
+        content = {key: value for key, value in asked.items() if key != "ClientToken"}
+        digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()
+        with self._lock:
+            before = self._tokens.get(("RunInstances", token)) if token else None
+            if before is not None:
+                return before[1] if before[0] == digest else "IdempotentParameterMismatch"
+            number = min(int(asked["MaxCount"]), self.stock - len(self._living()))
+            if number < int(asked["MinCount"]):
+                return "InsufficientInstanceCapacity"
+            if self.most_vcpus:
+                number = min(number, self.most_vcpus // VCPUS - len(self._living()))
+            if number < int(asked["MinCount"]):
+                return "VcpuLimitExceeded"
+            reply = self._pass_on(environ, urlencode(asked | {"MinCount": number, "MaxCount": number}).encode())
+            if reply[1].startswith("200"):
+                for instance_id in _NEW_ID.findall(reply[0].decode()):
+                    self._born[instance_id] = time.time()
+                if token:
+                    self._tokens["RunInstances", token] = (digest, reply)
+            return reply
+
+    def _listed(self, reply: tuple[bytes, str, Any], fault: str) -> tuple[bytes, str, Any]:
+        text, now = reply[0].decode(), time.time()
+
+        def state(found: re.Match[str]) -> str:
+            instance_id, between, tag, code, name = found.groups()
+            if name == "running" and now - self._born.get(instance_id, 0) < self.boot_s:
+                code, name = "0", "pending"
+            elif name == "terminated" and now - self._ended.setdefault(instance_id, now) < self.stop_s:
+                code, name = "32", "shutting-down"
+            shown = f"<{tag}><code>{code}</code><name>{name}</name></{tag}>"
+            return f"<instanceId>{instance_id}</instanceId>{between}{shown}"
+
+        with self._lock:
+            text = _STATE.sub(state, text)
+            hidden = {one for one, at in self._born.items() if now - at < self.hide_s}
+            hidden |= {one for one, at in self._ended.items() if now - at > self.forget_s}
+            text = _INSTANCE.sub(lambda found: "" if found.group(1) in hidden else found.group(0), text)
+            if fault == "stale" and self._last_list is not None:
+                return self._last_list
+            if fault == "half":
+                return text[: len(text) // 2].encode(), reply[1], reply[2]
+            self._last_list = (text.encode(), reply[1], reply[2])
+            return self._last_list
+
+    def _living(self) -> set[str]:
+        return self._born.keys() - self._ended.keys()
+
+    def _fault(self, action: str, asked: dict[str, str]) -> Fault | None:
+        with self._lock:
+            for fault in self.faults:
+                if fault.action not in ("*", action) or fault.times <= 0:
+                    continue
+                if fault.instance_type and fault.instance_type != asked.get("InstanceType"):
+                    continue
+                if fault.zone and fault.zone != asked.get("Placement.AvailabilityZone"):
+                    continue
+                fault.times -= 1
+                return fault
+        return None
+
+    # -- moto --------------------------------------------------------------------------------------------------
+
+    def _pass_on(self, environ: dict[str, Any], body: bytes) -> tuple[bytes, str, Any]:
+        said: dict[str, Any] = {}
+
+        def start(status: str, headers: Any, _exc_info: Any = None) -> None:
+            said["status"], said["headers"] = status, headers
+
+        given = {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        return b"".join(self._moto(given, start)), said["status"], said["headers"]
+
+    def _send(self, start: Start, body: bytes, status: str, headers: Any) -> Iterable[bytes]:
+        kept = [(key, value) for key, value in headers if key.lower() != "content-length"]
+        start(status, [*kept, ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _quota(self, start: Start) -> Iterable[bytes]:
+        if not self.most_vcpus:
+            return self._error(start, "AccessDeniedException")
+        body = json.dumps({"Quota": {"Value": float(self.most_vcpus)}}).encode()
+        return self._send(start, body, "200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+
+    def _error(self, start: Start, code: str) -> Iterable[bytes]:
+        body = (
+            f"<Response><Errors><Error><Code>{code}</Code><Message>{code} on purpose</Message></Error></Errors>"
+            f"<RequestID>{uuid.uuid4()}</RequestID></Response>"
+        ).encode()
+        return self._send(start, body, f"{STATUS.get(code, 400)} X", [("Content-Type", "text/xml")])
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Nothing."""
+
+
+@contextlib.contextmanager
+def ec2_site() -> Iterator[Ec2Site]:
+    """A fresh region on loopback."""
+    site = Ec2Site()
+    server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    reset = {"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "localhost", "SERVER_PORT": "80"}
+    reset |= {"wsgi.url_scheme": "http", "HTTP_HOST": "localhost"}
+    site._pass_on(dict(reset), b"")
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
