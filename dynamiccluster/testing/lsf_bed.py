@@ -6,6 +6,7 @@ Its time runs as everybody's does; its site has set short intervals, as a real t
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -158,6 +159,11 @@ def _host(state: State, name: str) -> Host:
 
 
 _IS_A_BED: type[bed.Bed] = LsfBed  # for the type checker
+
+
+def why_not() -> str:
+    """Why the double cannot be a bed with a network of its own here; "" if it can. Without a network it always can."""
+    return "" if os.geteuid() == 0 else "network namespaces need root"
 
 
 @contextlib.contextmanager

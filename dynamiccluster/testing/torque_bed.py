@@ -7,6 +7,7 @@ a node is down after six), as a real test bed would.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -206,6 +207,11 @@ def _host(name: str, word: str) -> Host:
 
 
 _IS_A_BED: type[bed.Bed] = TorqueBed  # for the type checker
+
+
+def why_not() -> str:
+    """Why the double cannot be a bed with a network of its own here; "" if it can. Without a network it always can."""
+    return "" if os.geteuid() == 0 else "network namespaces need root"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from dynamiccluster.testing.lsf_double.bhosts import UNKNOWN
-from dynamiccluster.testing.lsf_double.cluster import Job, key_of, total_slots
+from dynamiccluster.testing.lsf_double.cluster import OPENLAVA, Job, key_of, total_slots
 from dynamiccluster.testing.lsf_double.dispatch import NEW
 from dynamiccluster.testing.lsf_double.resreq import sections, unknown_names, values_of
 from dynamiccluster.testing.stand_in.call import Call
@@ -56,7 +56,7 @@ def _refusal(state: State, queue: str, options: dict[str, str]) -> str:
     for name in options.get("-m", "").replace("+", " ").split():
         if name not in state["hosts"]:
             return f"{name}: {UNKNOWN}."
-    if _slots(options) > total_slots(state):
+    if state["dialect"] == OPENLAVA and _slots(options) > total_slots(state):  # LSF keeps such jobs waiting
         return "Too many processors requested."
     known = {*state["shared"], *values_of("", state["hosts"][state["master"]]), "any", "local", "fs"}
     if unknown_names(options.get("-R", ""), known | {host["type"] for host in state["hosts"].values()}):
