@@ -154,6 +154,10 @@ def _shared(item: CloudResource, other: CloudResource) -> Iterator[tuple[str, ob
         "aws": ("access_key_id", "secret_access_key", "region_name", "proxy", "proxy_port", "validate_certs"),
         "local": ("network", "bridge", "network_namespace", "state_dir", "max_instances"),
         "simulated": ("max_instances", "max_cores", "max_memory_mib"),
+        "command": (
+            *("list_command", "launch_command", "terminate_command", "offers_command", "console_command"),
+            *("idempotent", "command_timeout_s", "launch_timeout_s"),
+        ),
     }
     for key in agreed[item.type]:
         yield key, getattr(item.config, key), getattr(other.config, key)

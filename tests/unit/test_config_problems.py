@@ -273,3 +273,12 @@ def test_a_bridge_that_is_not_there_is_noticed(tmp_path: Path, monkeypatch: pyte
     assert loaded(tmp_path, text.replace("br7", "br7, network_namespace: testbed")).notices == ()
     (tmp_path / "net" / "br7").mkdir(parents=True)
     assert loaded(tmp_path, text).notices == ()
+
+
+def test_resources_of_a_command_cloud_share_their_scripts(tmp_path: Path) -> None:
+    scripts = "list_command: ls, launch_command: {}, terminate_command: rm"
+    resource = "  {}:\n    type: command\n    quantity: {{max: 1}}\n    capacity: {{cores: 1}}\n    config: {{{}}}\n"
+    one, same = (resource.format(name, scripts.format("up")) for name in ("a", "b"))
+    assert loaded(tmp_path, SMALL + one + same)
+    other = resource.format("b", scripts.format("other"))
+    assert keys(problems(tmp_path, SMALL + one + other)) == ["cloud.b.config.launch_command"]
