@@ -1,4 +1,4 @@
-"""How long it takes to read Torque's queue and nodes: from the XML of ``qstat -x -t`` and ``pbsnodes -x`` to objects."""
+"""How long it takes to read Torque's queue and nodes: from the XML of ``qstat -x -t`` and ``pbsnodes -x``."""
 
 from __future__ import annotations
 
