@@ -212,6 +212,9 @@ class FakeLsf:
             if job_id not in self.places:
                 complaints.append(f"Job <{job_id}> : No matching job found\n")
                 continue
+            if program == "brequeue" and job_id in self.stubborn and self.places[job_id] != "-":
+                complaints.append(f"Job <{job_id}> : Slave batch daemon not responding ... request is kept\n")
+                continue
             said.append(f"Job <{job_id}> is being {done}\n")
             if job_id not in self.stubborn or "-r" in words:
                 self.places[job_id] = "-"

@@ -465,6 +465,14 @@ def test_jobs_of_a_dead_host_go_back_to_the_queue() -> None:
     assert lsf.told == [("brequeue", "1", "2"), ("bkill", "-r", "2"), ("brequeue", "-e", "2")]
 
 
+def test_a_host_that_is_silent_cannot_be_vacated() -> None:
+    lsf = FakeLsf()
+    lsf.places = {"2": "small-1"}
+    lsf.stubborn = {"2"}
+    with pytest.raises(TransientError, match="not responding"):
+        adapter(lsf).vacate("small-1", ["2"])
+
+
 def test_jobs_of_a_dead_host_are_deleted() -> None:
     lsf = FakeLsf()
     lsf.places = {"1": "small-1", "2": "small-1"}

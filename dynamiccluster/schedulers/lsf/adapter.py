@@ -53,6 +53,9 @@ _BATCH = 200
 _GONE = ("already finished", "is not found", "No matching job found", "already been requeued", "not started yet")
 """What is said of jobs that are over, or wait already."""
 
+_SILENT = ("not responding", "Unable to contact execution host", "Operation is in progress")
+"""What is said of jobs whose host does not answer: the wish is noted, and nothing comes of it."""
+
 _DONE = "...... done"
 
 
@@ -195,7 +198,7 @@ class LsfScheduler:
         (``bkill -r``), as ended, and sent back to the queue as such."""
         there = self._still_on(host_name, job_ids)
         for batch in _batches(there):
-            self._calls.tell_about_jobs("bkill" if delete_jobs else "brequeue", batch, _GONE)
+            self._calls.tell_about_jobs("bkill" if delete_jobs else "brequeue", batch, (*_GONE, *_SILENT))
         for batch in _batches(self._still_on(host_name, there)):
             self._calls.tell_about_jobs("bkill", batch, _GONE, "-r")
             if not delete_jobs:
