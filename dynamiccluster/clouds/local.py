@@ -122,6 +122,7 @@ class LocalCloud:
             records = {record.instance_id: record for record in self._records()}
             alive = [record for record in records.values() if not self._is_gone(record)]
             taken = {record.address for record in alive}
+            left = [record.address for record in sorted(records.values(), key=self._ended_at) if record not in alive]
             number = len(alive)
             launched: list[LaunchedInstance] = []
             for spec in specs:
@@ -129,7 +130,7 @@ class LocalCloud:
                 try:
                     if known is None:
                         self._check_room(number)
-                        address = self._network.free_address(taken) if self._network else ""
+                        address = self._network.free_address(taken, left) if self._network else ""
                         known = self._write(launch_id, resource, spec, address)
                         taken.add(address)
                         number += 1
@@ -296,9 +297,15 @@ class LocalCloud:
         for record in self._records():
             if not self._is_gone(record):
                 continue
-            ended_at = float(self._file(record, "ended").read_text(encoding="ascii"))
-            if ended_at < self._clock.now() - _KEEP_GONE_S:
+            if self._ended_at(record) < self._clock.now() - _KEEP_GONE_S:
                 self._remove_files(record)
+
+    def _ended_at(self, record: Record) -> float:
+        """When its end was asked for; 0 = not yet."""
+        try:
+            return float(self._file(record, "ended").read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return 0.0
 
     def _remove_files(self, record: Record) -> None:
         for kind in ("pid", "log", "ended", "json"):  # the json last: until then it is known

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from dynamiccluster.errors import BadConfigError, CapacityError, TransientError, UnknownOutcomeError
 from dynamiccluster.kit.runner import Runner
@@ -46,15 +46,19 @@ class BridgeNetwork:
         """How many instances find an address."""
         return max(0, self._subnet.num_addresses - 1 - self._first)
 
-    def free_address(self, taken: Collection[str]) -> str:
-        """The lowest address that is not taken.
+    def free_address(self, taken: Collection[str], left: Sequence[str] = ()) -> str:
+        """The lowest address that is not taken and was not ``left`` lately (the latest last); else the one left first.
+
+        What others still send to a machine that has gone must not meet its successor. Seen with Slurm 22.05: it goes
+        on trying to end a job on a dead node, and ended the same job, requeued, on the next node of that address.
 
         :raises CapacityError: there is none.
         """
-        for number in range(self._first, self._first + self.size):
-            address = str(self._subnet[number])
-            if address not in taken:
-                return address
+        all_of_them = (str(self._subnet[self._first + number]) for number in range(self.size))
+        free = [address for address in all_of_them if address not in taken]
+        if free:
+            order = {address: at for at, address in enumerate(left)}
+            return min(free, key=lambda address: order.get(address, -1))
         raise CapacityError(f"all {self.size} addresses of {self._subnet} are in use")
 
     def path(self, host_name: str) -> str:

@@ -233,7 +233,9 @@ def test_a_network_gives_each_instance_an_address_and_takes_it_back(world: Any) 
     cloud.terminate([launched[0].instance_id])
     assert runner.argvs[-1] == ("ip", "netns", "delete", "head-small-1")
     (third,) = cloud.launch("l2", RESOURCE, [spec("small-3")])
-    assert third.address == "10.9.0.4"
+    assert third.address == "10.9.0.6"  # what is still sent to the first must not reach it
+    (fourth,) = cloud.launch("l3", RESOURCE, [spec("small-4")])
+    assert fourth.address == "10.9.0.4"
 
 
 def test_an_instance_is_not_gone_before_its_network_is(world: Any, tmp_path: Path) -> None:
@@ -288,6 +290,13 @@ def test_addresses_run_out() -> None:
     assert network.free_address({"10.9.0.5"}) == "10.9.0.6"
     with pytest.raises(CapacityError):
         network.free_address({"10.9.0.5", "10.9.0.6"})
+
+
+def test_the_address_that_was_left_first_is_used_again_first() -> None:
+    network = BridgeNetwork(FakeRunner(), "10.9.0.0/29", first=4)
+    assert network.free_address((), ["10.9.0.4", "10.9.0.6", "10.9.0.5"]) == "10.9.0.4"
+    assert network.free_address((), ["10.9.0.4", "10.9.0.6", "10.9.0.5", "10.9.0.4"]) == "10.9.0.6"
+    assert network.free_address({"10.9.0.6"}, ["10.9.0.4", "10.9.0.6", "10.9.0.5", "10.9.0.4"]) == "10.9.0.5"
 
 
 def test_records_are_whole_json(world: Any) -> None:
