@@ -213,7 +213,7 @@ class Bed(Protocol):
         ...
 
     def kill_head(self) -> list[int]:
-        """``kill -9`` of them. The processes that were killed."""
+        """``kill -9`` of them, as soon as what they knew when this was called is on the disk. The killed processes."""
         ...
 
     def head_processes(self) -> list[int]:

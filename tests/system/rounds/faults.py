@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from dynamiccluster.testing.bed import Bed, JobState, Order
+from rounds import machine_faults
 from rounds.service import Service, kind, run_one, running, until_declared
 
 PAIR: dict[str, dict[str, Any]] = {"pair": kind(2, 1000, 3)}
@@ -133,7 +134,7 @@ def never_reached(service: Service, long: bool) -> str:
         source = service.source()
         assert not source["ok"]
         assert "/nowhere/program" in source["error"]
-        assert service.client.get("api", "v1", "status")["not_ready"]
+        assert service.status()["not_ready"]
         assert service.machines == []
         service.stop()
     finally:
@@ -170,6 +171,10 @@ FAULTS: dict[str, Callable[[Service, bool], str]] = {
     "nonsense": nonsense,
     "never-reached": never_reached,
     "store-lost": store_lost,
+    "disk-full": machine_faults.disk_full,
+    "suspended": machine_faults.suspended,
+    "clock-set-forward": functools.partial(machine_faults.clock_set, by_s=600.0),
+    "clock-set-back": functools.partial(machine_faults.clock_set, by_s=-600.0),
 }
 
 

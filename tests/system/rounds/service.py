@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from dynamiccluster.clouds.local import LocalCloud
 from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.kit.clock import SystemClock
 from dynamiccluster.testing.bed import Bed, Host, Job, JobState, Order, number_in
+from rounds.disk import SmallDisk
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TO_DIE = pathlib.Path(__file__).with_name("serve_and_die.py")
@@ -89,7 +90,8 @@ class Service:
     resources: dict[str, dict[str, Any]]
     general: dict[str, Any] = field(default_factory=dict)
     programs: dict[str, str] = field(default_factory=dict)  # in place of the bed's own, by name
-    before_program: Sequence[str] = ()  # argv that stands before the service's own
+    disk: SmallDisk | None = None  # for its store and its log, in place of ``scratch``
+    shifted: bool = False  # its wall clock goes wrong when told: shift_clock()
     process: subprocess.Popen[bytes] | None = None
     seen: dict[tuple[str, str], Job] = field(default_factory=dict)  # the last that was known, by job id and task
     restarts: set[str] = field(default_factory=set)  # jobs that were ever started a second time
@@ -106,15 +108,28 @@ class Service:
 
     @property
     def store(self) -> pathlib.Path:
-        return self.scratch / f"{self.cluster_id}.db"
+        return (self.disk.outside if self.disk else self.scratch) / f"{self.cluster_id}.db"
 
     @property
-    def log_file(self) -> pathlib.Path:
+    def said(self) -> pathlib.Path:
+        """Standard output and error; the log, too, if there is no small disk for it."""
         return self.scratch / f"{self.cluster_id}.log"
 
     @property
     def log(self) -> str:
-        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+        files = (self.disk.outside / "service.log",) if self.disk else ()
+        return "".join(path.read_text(errors="replace") for path in (*files, self.said) if path.exists())
+
+    @property
+    def clock_file(self) -> pathlib.Path:
+        return self.scratch / f"{self.cluster_id}.clock"
+
+    def shift_clock(self, seconds: float) -> None:
+        """From now on its wall clock is off by so many seconds; :attr:`shifted` must have been set at its start."""
+        assert self.shifted
+        new = self.clock_file.with_suffix(".new")
+        new.write_text(f"{seconds}\n")
+        new.replace(self.clock_file)
 
     @property
     def client(self) -> Client:
@@ -128,10 +143,11 @@ class Service:
         config = self.scratch / f"{self.cluster_id}.yaml"
         config.write_text(yaml.safe_dump(self._document(), sort_keys=False))
         serve = ["-m", "dynamiccluster.cli.main", "serve", "-f", "-c", str(config)]
-        program = [str(TO_DIE), str(config), die_at, str(nth)] if die_at else serve
-        with self.log_file.open("ab") as log:
+        clock = [str(self.clock_file)] if self.shifted else []
+        program = [str(TO_DIE), str(config), die_at or "nowhere", str(nth), *clock] if die_at or clock else serve
+        with self.said.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.before_program, sys.executable, *program],
+                [*(self.disk.before_program if self.disk else ()), sys.executable, *program],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -154,6 +170,15 @@ class Service:
             self.process.kill()
             self.process.wait(30)
             self.process = None
+
+    def freeze(self) -> None:
+        """It does not run until :meth:`thaw`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def wait_for_death(self, limit_s: float = 60) -> None:
         """Until it has killed itself."""
@@ -241,9 +266,13 @@ class Service:
         sources: list[Document] = self.client.get("api", "v1", "sources")["sources"]
         return next(source for source in sources if source["source"] == "scheduler")
 
+    def status(self) -> Document:
+        """Its own opinion of itself."""
+        return self.client.get("api", "v1", "status")
+
     def scene(self) -> str:
         """For people who read why a test failed."""
-        parts: list[Callable[[], object]] = [self.bed.queue_text, self.bed.hosts, self.leftovers]
+        parts: list[Callable[[], object]] = [self.bed.queue_text, self.bed.hosts, self.leftovers, self.seen.values]
         said = []
         for part in parts:
             with suppress(Exception):
@@ -285,13 +314,16 @@ class Service:
             "failure": {"missing_s": 5, "settle_s": 5, "step_retry_s": 1, "step_retry_max_s": 5, "breaker_failures": 2},
             "timers": {"boot_s": 30, "down_hard_s": 10},
             "nomination_s": 15,
-            "store": {"path": str(self.store)},
+            "store": {"path": str((self.disk.inside if self.disk else self.scratch) / self.store.name)},
         }
+        logging: dict[str, Any] = {"log_level": 2}
+        if self.disk:
+            logging["log_location"] = str(self.disk.inside / "service.log")
         return {
             "dynamic-cluster": general | self.bed.general_section() | self.general,
             "cluster": self.bed.cluster_section(self.programs),
             "cloud": {name: common | own for name, own in self.resources.items()},
-            "logging": {"log_level": 2},
+            "logging": logging,
         }
 
 
@@ -313,9 +345,9 @@ def until_declared(service: Service) -> None:
     service.until(lambda: service.bed.declared(service.resources), 30, "the shapes are declared")
 
 
-def run_one(service: Service, seconds: float) -> tuple[str, str]:
+def run_one(service: Service, seconds: float, lane: str = "") -> tuple[str, str]:
     """A job that has begun, and its host. It prints ``ran`` each time it is started, then works for so long."""
-    job_id = service.bed.submit(Order(f"echo ran; sleep {seconds}", cores=2))
+    job_id = service.bed.submit(Order(f"echo ran; sleep {seconds}", cores=2, lane=lane))
     service.until(lambda: service.bed.output_of(job_id) == "ran\n", 60, f"job {job_id} has begun")
     (host,) = service.job(job_id).hosts
     return job_id, host
