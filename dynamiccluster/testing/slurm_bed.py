@@ -258,7 +258,20 @@ class SlurmBed:
         self._end_head(signal.SIGTERM)
 
     def kill_head(self) -> list[int]:
+        for job in self.jobs():
+            if job.state is JobState.RUNNING:
+                self._make_it_remember(job.job_id)
         return self._end_head(signal.SIGKILL)
+
+    def _make_it_remember(self, job_id: str) -> None:
+        """slurmctld writes a start down within seconds, or not before some other change: seen to take more than 15 s.
+
+        If it is killed before, it starts the job again, drains the node and holds the job: so have a change of it.
+        """
+        changed_at = self.clock.now()
+        self.run("scontrol", "update", f"jobid={job_id}", "comment=written")
+        state = self.prefix / "state" / "job_state"
+        self._wait(lambda: state.exists() and state.stat().st_mtime > changed_at, f"{state} is not written")
 
     def head_processes(self) -> list[int]:
         pid = bed.number_in(self.prefix / "run" / "slurmctld.pid")
