@@ -1,4 +1,4 @@
-"""The contract of schedulers on a real HTCondor."""
+"""The contract of schedulers on a real HTCondor, and on one that behaves as the real one was seen to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from scheduler_suite import CLUSTER, RESOURCE, SERIALS, Harness, SchedulerSuite
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.job import Shape
 from dynamiccluster.schedulers.base import Scheduler
+from dynamiccluster.schedulers.htcondor.adapter import HtcondorScheduler
+from dynamiccluster.schedulers.htcondor.classads import Evaluator
 from dynamiccluster.testing.htcondor_bed import HtcondorBed, htcondor_bed, why_not
+from dynamiccluster.testing.htcondor_double import HtcondorDouble, Machine
+
+
+def requirements(shape: Shape) -> str:
+    groups = (" || ".join(f"TARGET.{word} =?= true" for word in group) for group in shape.features)
+    return " && ".join(f"({group})" for group in groups) or "true"
 
 
 class HtcondorHarness:
@@ -39,8 +47,7 @@ class HtcondorHarness:
     def submit(self, shape: Shape, run_s: float) -> str:
         words = [f"request_cpus = {shape.chunk.cores}", f"request_memory = {shape.chunk.memory_mib}"]
         if shape.features:
-            groups = (" || ".join(f"TARGET.{word} =?= true" for word in group) for group in shape.features)
-            words.append("requirements = " + " && ".join(f"({group})" for group in groups))
+            words.append(f"requirements = {requirements(shape)}")
         if shape.chunks > 1:
             words += ["universe = parallel", f"machine_count = {shape.chunks}"]
         return self.bed.condor_submit(*words, script=f"sleep {run_s:g}")
@@ -66,6 +73,57 @@ class HtcondorHarness:
             self.names.remove(name)
         for host in self.scheduler.poll().hosts:
             self.bed.forget_host(host.name)
+
+
+class DoubleHarness:
+    """The same with machines and jobs in memory, and a time of their own."""
+
+    def __init__(self) -> None:
+        self.pool = HtcondorDouble()
+        self.scheduler: Scheduler = HtcondorScheduler(
+            self.pool, self.pool, CLUSTER, find_evaluator=lambda: Evaluator(None)
+        )
+
+    def boot(self, name: str) -> str:
+        address = f"10.79.1.{next(SERIALS) % 200 + 10}"
+        size = RESOURCE.capacity
+        features = tuple(RESOURCE.features)
+        machine = Machine(name, address, size.cores, size.memory_mib, features, began_at=self.pool.now())
+        self.pool.machines[name] = machine
+        return address
+
+    def resolve(self, name: str, address: str) -> None:
+        """Names are of no matter in memory."""
+
+    def crash(self, name: str) -> None:
+        self.pool.machines[name].alive = False
+
+    def submit(self, shape: Shape, run_s: float) -> str:
+        return self.pool.submit(
+            run_s=run_s,
+            cores=shape.chunk.cores,
+            memory_mib=shape.chunk.memory_mib,
+            machines=shape.chunks,
+            requirements=requirements(shape),
+            features=tuple(word for group in shape.features for word in group),
+        )
+
+    def hold_as_somebody(self, name: str, text: str) -> None:
+        self.pool.machines[name].drained = text
+        self.pool.wait(1)
+
+    def wait(self, seconds: float) -> None:
+        self.pool.wait(seconds)
+
+
+class TestHtcondorDouble(SchedulerSuite):
+    spreads_gangs = False
+
+    @pytest.fixture
+    def harness(self) -> Harness:
+        double = DoubleHarness()
+        double.scheduler.declare([RESOURCE])
+        return double
 
 
 @pytest.fixture(scope="module")
