@@ -8,7 +8,7 @@ import logging
 import pathlib
 import secrets
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -31,6 +31,7 @@ from dynamiccluster.embedded.demo import demo_site
 from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits, Window
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.embedded.workload import Habits
+from dynamiccluster.engine.doorbell import Doorbell
 from dynamiccluster.engine.loop import Engine
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, StoreError, VersionConflictError
 from dynamiccluster.kit.blocking import ThreadBridge
@@ -46,6 +47,7 @@ from dynamiccluster.names.registry import build_names
 from dynamiccluster.plugins.base import Plugin
 from dynamiccluster.plugins.host import PluginHost
 from dynamiccluster.plugins.loader import load_plugin
+from dynamiccluster.plugins.reasons import reasons_in_queue
 from dynamiccluster.plugins.scripts import Hooks
 from dynamiccluster.schedulers.base import Scheduler
 from dynamiccluster.schedulers.registry import build_scheduler
@@ -57,7 +59,7 @@ log = logging.getLogger(__name__)
 SCHEDULER_WORKERS = 2
 """A poll and one change at a time: a batch system's daemon serves everybody else, too."""
 
-ONE_WORKER = ("store", "decide", "dry-run", "plugin")
+ONE_WORKER = ("store", "decide", "dry-run", "plugin", "doorbell")
 """Groups of the bridge in which one call waits for the other. For the store the engine relies on it."""
 
 WORD_ALPHABET = "abcdefghjkmnpqrstvwxyz"
@@ -137,7 +139,7 @@ class _App:
             clock = PacedClock(loop, clock.now())
         self._clock = clock
         adapters = self._adapters(loaded)
-        plugins = _plugins(loaded.settings)
+        plugins = _plugins(loaded.settings, adapters.scheduler)
         async with contextlib.AsyncExitStack() as ends:
             store = _opened_store(general.store.path, ends)
             workers = {"scheduler": SCHEDULER_WORKERS, "cloud": general.worker_number}
@@ -167,6 +169,8 @@ class _App:
             ends.push_async_callback(api.stop)
             self._watch(plugins)
             ends.push_async_callback(self._unwatch)
+            if general.doorbell:
+                self._in_background(Doorbell(general.doorbell, bridge, engine.nudge).run())
             ends.push_async_callback(self._end_reloads)
             log.info("started: cluster %s, %d resource(s)", general.cluster_id, len(loaded.policy.resources))
             started()
@@ -197,7 +201,11 @@ class _App:
         await asyncio.gather(*self._background, return_exceptions=True)
 
     def _on_hangup(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._reload("SIGHUP"))
+        self._in_background(self._reload("SIGHUP"))
+
+    def _in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Until it is done or the service stops."""
+        task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -220,10 +228,10 @@ class _App:
         fixed = self._unchangeable(loaded)
         if fixed:
             return self._kept(fixed)
-        new_plugins = None
-        if loaded.settings.plugins != self._loaded.settings.plugins:
-            new_plugins = _plugins(loaded.settings)
         adapters = self._adapters(loaded)
+        old, new, new_plugins = self._loaded.settings, loaded.settings, None
+        if (new.plugins, new.cluster) != (old.plugins, old.cluster):
+            new_plugins = _plugins(new, adapters.scheduler)
         _log_to(loaded, self._verbosity, self._redactor)
         self._loaded = loaded
         await self._engine.reconfigure(
@@ -255,6 +263,7 @@ class _App:
             "dynamic-cluster.cluster_id": (old.general.cluster_id, new.general.cluster_id),
             "dynamic-cluster.store.path": (old.general.store.path, new.general.store.path),
             "dynamic-cluster.admin-server": (old.general.admin_server, new.general.admin_server),
+            "dynamic-cluster.doorbell": (old.general.doorbell, new.general.doorbell),
             "dynamic-cluster.worker_number": (old.general.worker_number, new.general.worker_number),
             "cluster.type": (old.cluster.type, new.cluster.type),
         }
@@ -376,8 +385,13 @@ def _checker(settings: Settings) -> Checker | None:
     return plugin_checker(wanted.plugin.name, wanted.plugin.plain_arguments())
 
 
-def _plugins(settings: Settings) -> dict[str, Plugin]:
-    return {name: load_plugin(name, item.class_name, item.plain_arguments()) for name, item in settings.plugins.items()}
+def _plugins(settings: Settings, scheduler: Scheduler) -> dict[str, Plugin]:
+    """The site's, and what is built in."""
+    general = settings.general
+    wanted = bool(getattr(settings.cluster.config, "reason_in_admin_comment", False))
+    built_in = reasons_in_queue(scheduler, wanted, general.cluster_id, general.cluster_poller_interval)
+    items = settings.plugins.items()
+    return built_in | {name: load_plugin(name, item.class_name, item.plain_arguments()) for name, item in items}
 
 
 def _api_settings(settings: Settings) -> ApiSettings:

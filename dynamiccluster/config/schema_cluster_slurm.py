@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from dynamiccluster.config.fields import (
     Argv,
     FilePath,
+    Flag,
     Interval,
     Name,
     NamePrefix,
@@ -52,6 +53,11 @@ class SlurmConfig(CommonCluster):
         description="A job is served only if it could end before somebody else's reservation of all nodes begins even "
         "when its nodes take so long to come.",
         examples=[300],
+    )
+    reason_in_admin_comment: Flag = Field(
+        False,
+        description="true: the reason why a job waits is written into its admin comment, where its owner sees it "
+        "(`scontrol show job`, `squeue -O admin_comment`).",
     )
 
 

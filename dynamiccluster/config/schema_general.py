@@ -271,6 +271,12 @@ class General(Section):
         description="Runs when a machine is gone from the cloud, with the same values.",
         examples=["/usr/local/sbin/vm-gone {0} {1} {2}"],
     )
+    doorbell: FilePath = Field(
+        "",
+        description="A file that submit hooks write to when the queue has changed; the service then looks at once. It "
+        "is made if it is not there. Empty: none.",
+        examples=["/run/dynamiccluster/doorbell"],
+    )
     hook_timeout_s: Interval = Field(
         60.0,
         description="How long each of the four `post_..._command` scripts may take. A script that fails or takes "

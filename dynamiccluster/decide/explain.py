@@ -5,7 +5,8 @@ The answers are read off the plan's own report, so they cannot drift from what w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from dynamiccluster.decide import breaker
 from dynamiccluster.decide.demand import BY_SCHEDULER, sane
@@ -47,13 +48,25 @@ SENTENCES: dict[Refusal, str] = {
 ORDER = tuple(SENTENCES)
 
 
-def report_of(demand: Demand, job: Job) -> ShapeReport | None:
-    """The report of the job's shape."""
-    return next((report for report in demand.reports if job.job_id in report.job_ids), None)
+class Rank(NamedTuple):
+    """Where a job stands in the plan's report."""
+
+    report: ShapeReport  # of its shape
+    number: int  # among the jobs of the report, in the order in which they are served
 
 
-def answer(draft: Draft, demand: Demand, job: Job) -> JobAnswer:
-    """Why this job waits, or where it runs."""
+def ranks(demand: Demand, job_ids: Collection[str]) -> dict[str, Rank]:
+    """Where these jobs stand; those that the plan did not serve are missing."""
+    return {
+        job_id: Rank(report, number)
+        for report in demand.reports
+        for number, job_id in enumerate(report.job_ids)
+        if job_id in job_ids
+    }
+
+
+def answer(draft: Draft, demand: Demand, job: Job, known: Mapping[str, Rank] | None = None) -> JobAnswer:
+    """Why this job waits, or where it runs. ``known``: its rank, from :func:`ranks` for many jobs at once."""
     if job.state is JobState.STARTING and any(is_awaited(draft.hosts, name) for name in job.hosts):
         return _awaited(draft, job)
     if job.state in OCCUPYING:
@@ -62,16 +75,17 @@ def answer(draft: Draft, demand: Demand, job: Job) -> JobAnswer:
         return JobAnswer(job, f"the scheduler calls it {job.state}", "")
     if job.wait is not Wait.HELPS or (job.throttle and not job.startable_tasks):
         return _held_back(job)
-    report = report_of(demand, job)
+    rank = (ranks(demand, (job.job_id,)) if known is None else known).get(job.job_id)
     if not sane(job.shape):
         return JobAnswer(job, "asks for amounts that make no sense, so nothing is launched for it", str(Wait.NO))
-    if report is None and job.job_id in demand.held_back.get(BY_SCHEDULER, ()):
+    if rank is None and job.job_id in demand.held_back.get(BY_SCHEDULER, ()):
         return _by_scheduler(draft, job)
-    if report is None:
+    if rank is None:
         return JobAnswer(job, f"its queue ({', '.join(job.shape.queues) or 'none'}) is not monitored", str(job.wait))
+    report = rank.report
     nominees = _nominees(draft.nodes, draft, job)
     refusals = {name: SENTENCES[refusal] for name, refusal in report.refusals.items()}
-    place = _place(report, job)
+    place = _place(rank)
     if place == "unplaced":
         return _unplaced(draft, job, report, refusals)
     said = {
@@ -121,10 +135,10 @@ def _held_back(job: Job) -> JobAnswer:
     return JobAnswer(job, f"waits for something that more nodes do not give: {job.reason}", str(job.wait))
 
 
-def _place(report: ShapeReport, job: Job) -> str:
+def _place(rank: Rank) -> str:
     """Where the plan put this job: jobs of a shape are served in the report's order."""
-    rank = report.job_ids.index(job.job_id)
-    tasks_before = rank * report.waiting / max(len(report.job_ids), 1)
+    report = rank.report
+    tasks_before = rank.number * report.waiting / max(len(report.job_ids), 1)
     for place, count in (("free", report.on_free), ("coming", report.on_coming), ("new", report.on_new)):
         if tasks_before < count:
             return place

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -60,6 +61,15 @@ def decide(snapshot: Snapshot, policy: Policy, now: float) -> Plan:
 def answer(snapshot: Snapshot, policy: Policy, now: float, demand: Demand, job: Job) -> JobAnswer:
     """Why a job waits, from the last plan's own report."""
     return explain.answer(start(snapshot, policy, now), demand, job)
+
+
+def answers(
+    snapshot: Snapshot, policy: Policy, now: float, demand: Demand, jobs: Sequence[Job]
+) -> tuple[JobAnswer, ...]:
+    """The same for many jobs, one answer each."""
+    draft = start(snapshot, policy, now)
+    known = explain.ranks(demand, frozenset(job.job_id for job in jobs))
+    return tuple(explain.answer(draft, demand, job, known) for job in jobs)
 
 
 def _act(draft: Draft, queue: Queue) -> Need:

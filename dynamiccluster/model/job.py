@@ -75,7 +75,7 @@ class Job:
     reason: str = ""  # the scheduler's own word, shown to people
     tasks: int = 1  # waiting tasks that this record stands for (arrays), 1 otherwise
     throttle: int = 0  # at most so many tasks of this array at once; 0 = no throttle
-    running_tasks: int = 0  # tasks of the same array that run already and count against ``throttle``
+    running_tasks: int = 0  # tasks of the same array that run already; they count against ``throttle``
     eligible_at: float = 0.0  # with ``NOT_YET``: when it may start; 0 = not known
     started_at: float = 0.0
     hosts: tuple[str, ...] = ()  # where it runs, or is about to

@@ -115,3 +115,16 @@ class PowerSaving(Protocol):
         """Let these hosts, which are off, be given to jobs again: undo :meth:`withdraw`, and the scheduler's own
         judgement of their last machines. Hosts that are not off (any more), or held by somebody else: nothing."""
         ...
+
+
+@runtime_checkable
+class TellsReasons(Protocol):
+    """What a scheduler can besides whose queue shows a text of an administrator's beside each job."""
+
+    def tell_reason(self, text: str, job_ids: Sequence[str]) -> None:
+        """Write ``text`` (one line; "" takes it away) where the owners of these jobs see it. Vanished jobs are success.
+
+        Polls then show it as ``Job.comment``. Called with a few hundred jobs at most, and only for jobs that have no
+        text, or one of ours.
+        """
+        ...

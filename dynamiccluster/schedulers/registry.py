@@ -56,6 +56,7 @@ def build_scheduler(
                 template_limit=config["template_limit"],
                 queue_feature_prefix=config["queue_feature_prefix"],
                 reservation_lead_s=config["reservation_lead_s"],
+                comments=config["reason_in_admin_comment"],
             )
         case "lsf":
             return LsfScheduler(

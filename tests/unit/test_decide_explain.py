@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from builders import NOW, OBS, after, host, job, jobs, memory, node, picture, plan, policy, resource, running, shape
 
-from dynamiccluster.decide.explain import ORDER, SENTENCES, report_of
+from dynamiccluster.decide.explain import ORDER, SENTENCES, ranks
 from dynamiccluster.decide.tick import answer
 from dynamiccluster.model.job import JobState, Wait
 from dynamiccluster.model.memory import Backoff, Breaker, BreakerState
@@ -139,4 +139,4 @@ def test_in_manual_mode_the_answer_says_so() -> None:
 
 
 def test_a_job_that_came_after_the_plan_has_no_report() -> None:
-    assert report_of(Demand(), job("1")) is None
+    assert ranks(Demand(), ("1",)) == {}

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from dynamiccluster.errors import BadConfigError, BusyError, NotFoundError, TransientError, UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock
@@ -75,7 +75,8 @@ class SlurmScheduler:
     ``scontrol delete`` was seen to block for 8 s while Slurm talked to a dead node, and all commands for 9 s when
     slurmctld is down. ``template_limit``: at most so many templates per shape. ``queue_feature_prefix``: with the
     name of a partition, the feature that makes a node serve it. ``reservation_lead_s``: a job is served if it could
-    end before a reservation begins even when its nodes take so long to come. ``new_token`` makes the separator of
+    end before a reservation begins even when its nodes take so long to come. ``comments``: polls read the
+    administrators' comments of jobs. ``new_token`` makes the separator of
     columns, which must be unpredictable to users.
     """
 
@@ -95,12 +96,14 @@ class SlurmScheduler:
         template_limit: int = 256,
         queue_feature_prefix: str = "queue_",
         reservation_lead_s: float = 300.0,
+        comments: bool = False,
         new_token: Callable[[], str] = _new_token,
     ) -> None:
         self._clock = clock
         self._mark_prefix = f"dynamiccluster:{cluster_id}:"
         self._template_prefix = template_prefix
         self._queue_feature_prefix = queue_feature_prefix
+        self._comments = comments
         self._new_token = new_token
         self._calls = SlurmCalls(
             runner,
@@ -122,10 +125,10 @@ class SlurmScheduler:
         config, partitions = self._known_site()
         nodes = self._nodes()
         token = self._new_token()
-        text = self._calls.ask_jobs("-h", "-a", "--noconvert", "-O", output_format(token))
+        text = self._calls.ask_jobs("-h", "-a", "--noconvert", "-O", output_format(token, self._comments))
         try:
             kinds, now = kinds_of(nodes.hosts), self._clock.now()
-            queue = parse_jobs(text, token, kinds, config.memory_counts, partitions.max_nodes, now)
+            queue = parse_jobs(text, token, kinds, config.memory_counts, partitions.max_nodes, now, self._comments)
         except ValueError as error:
             raise TransientError(f"squeue: {error}") from error
         seen = self._hindrances.look(queue, nodes.hosts, config, partitions, now)
@@ -257,6 +260,10 @@ class SlurmScheduler:
             if late:
                 self._calls.tell_about_jobs(("update", "starttime=now", "jobid="), late, _GONE)
 
+    def tell_reason(self, text: str, job_ids: Sequence[str]) -> None:
+        for batch in _portions(map(_told_id, job_ids)):
+            self._calls.tell_about_jobs(("update", f"admincomment={text}", "jobid="), batch, _GONE)
+
     def find(self, host_name: str) -> Host | None:
         _require_node_name(host_name)
         try:
@@ -357,15 +364,28 @@ def _require_mark(mark: str) -> None:
 
 
 def _batches(job_ids: Sequence[str]) -> list[list[str]]:
-    """Checked ids in portions; components of one heterogeneous job are one job to the commands."""
-    plain = list(dict.fromkeys(_plain_id(job_id) for job_id in job_ids))
-    return [plain[at : at + _BATCH] for at in range(0, len(plain), _BATCH)]
+    """Checked ids in portions; components of one heterogeneous job are one job to most commands."""
+    return _portions(_plain_id(job_id) for job_id in job_ids)
+
+
+def _portions(words: Iterable[str]) -> list[list[str]]:
+    each = list(dict.fromkeys(words))
+    return [each[at : at + _BATCH] for at in range(0, len(each), _BATCH)]
 
 
 def _plain_id(job_id: str) -> str:
+    return _checked_id(job_id).partition("+")[0]
+
+
+def _told_id(job_id: str) -> str:
+    """A component by itself; what waits of an array by the id of the array."""
+    return _checked_id(job_id).partition("_")[0] if "[" in job_id else _checked_id(job_id)
+
+
+def _checked_id(job_id: str) -> str:
     if not _JOB_ID.fullmatch(job_id):
         raise BadConfigError(f"{job_id[:100]!r} is not the id of a job")
-    return job_id.partition("+")[0]
+    return job_id
 
 
 def _is(host: Host, wanted: NodeAttributes) -> bool:

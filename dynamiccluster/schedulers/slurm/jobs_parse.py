@@ -350,7 +350,7 @@ class _Reader:
                 job_id=shown,
                 tasks=tasks_in(found[1]),
                 throttle=throttle,
-                running_tasks=running[array] if throttle else 0,
+                running_tasks=running[array],
             )
 
 
