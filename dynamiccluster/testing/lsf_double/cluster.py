@@ -10,7 +10,6 @@ Host = dict[str, Any]
 Job = dict[str, Any]
 
 OPENLAVA, LSF = "openlava", "lsf"
-BOOLEANS = {"server": "LSF server host", "fs": "File server"}
 SHARED = {"bigmem": "Large memory node", "gpu": "GPU node", "cloudhost": "Borrowed cloud node", "cs": "Compute server"}
 """Boolean resources of ``lsf.shared``, with their descriptions."""
 

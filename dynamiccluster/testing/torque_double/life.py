@@ -114,10 +114,6 @@ def set_hold(job: Job, hold: str, now: float) -> None:
         job.update(state="Q", substate=10, etime=int(now))
 
 
-def hosts_of(job: Job) -> list[str]:
-    return [name for name, _ in job["slots"]]
-
-
 def is_eligible(state: State, job: Job) -> bool:
     """Whether a scheduler would look at it at all: queued, in a started queue, within the queue's limits."""
     if job["state"] != "Q" or job["id"].endswith("[]"):

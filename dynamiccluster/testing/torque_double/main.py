@@ -48,7 +48,6 @@ MAUI: dict[str, Command] = {
 NAMES = (*TORQUE, *MAUI, "qmgr", "qterm")
 
 _UNABLE = ("", "Unable to communicate with {host}({address})", "Cannot connect to specified server host '{host}'.")
-_NO_DAEMON = "could not connect to trqauthd"
 _MAUI_DOWN = ("ERROR:    lost connection to server", "ERROR:    cannot request service (status)")
 """As public reports have it; no recording shows a Maui that is not there."""
 

@@ -11,7 +11,6 @@ from dynamiccluster.testing.torque_double.attributes import TIMES, Attribute, at
 from dynamiccluster.testing.torque_double.cluster import COMMITS, Job, full_id, is_six
 
 _LINE = 78
-_WIDE = "aefin1rtxQqBR"
 
 
 def qstat(call: Call, state: State) -> int:
