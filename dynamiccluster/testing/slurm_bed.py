@@ -28,6 +28,9 @@ SCRIPT = bed.SCRIPTS / "slurm"
 INSTALLED_BY_US = pathlib.Path("/var/lib/dynamiccluster/testbed-slurm.installed")
 """The test bed's own mark that it was the one to install the packages."""
 
+RELEASES = ("22.05", "24.11")
+"""Of Debian 12, as packages of this machine, and of Debian 13, in a directory that test beds share."""
+
 PROGRAMS = ("squeue", "scontrol", "scancel")
 IMPOSSIBLE = "dc-template-feedface-0001"
 _ENDED = re.compile(r"^JobId=(\d+) .*?\bJobState=([A-Z_]+) ", re.MULTILINE | re.DOTALL)
@@ -49,8 +52,10 @@ _UP = ("IDLE", "MIXED", "ALLOCATED", "COMPLETING")
 _HELD = ("DRAIN", "MAINT", "RESERVED")
 
 
-def why_not() -> str:
-    """Why there can be no real Slurm here; "" if there can."""
+def why_not(release: str = RELEASES[0]) -> str:
+    """Why there can be no real Slurm of this release here; "" if there can."""
+    if release != RELEASES[0]:  # a Slurm of the site's own is not touched
+        return bed.why_not("Slurm", SCRIPT)
     return bed.why_not("Slurm", SCRIPT, programs=("slurmctld",), installed_by_us=INSTALLED_BY_US)
 
 
@@ -278,10 +283,7 @@ class SlurmBed:
         return [pid] if pid and pathlib.Path(f"/proc/{pid}").exists() else []
 
     def start_head(self) -> None:
-        where = ("nsenter", f"--net=/run/netns/{self.facts['namespace']}", "--", "unshare", "--uts")
-        start = (*where, "sh", "-c", "hostname head; exec slurmctld")
-        environment = {"SLURM_CONF": self.facts["slurm_conf"]}
-        self._ask(start, environment)
+        self._ask((str(self.prefix / "bin" / "head"),))
         self._wait(self._answers, "slurmctld does not answer")
 
     def _answers(self) -> bool:

@@ -6,7 +6,6 @@ Both run in the head's namespaces, so that whatever ends these ends them, too. T
 from __future__ import annotations
 
 import pathlib
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -50,11 +49,11 @@ def start(prefix: pathlib.Path, head: str, inside: Sequence[str], environment: M
     """Start both; "" or what went wrong. ``inside``: before a command that is to run on the head."""
     database = prefix / "db"
     database.mkdir()
-    shutil.chown(database, "mysql", "mysql")
+    subprocess.run((*inside, "chown", "mysql:mysql", str(database)), check=True)
     socket = f"{database}/sock"
     own = ("--no-defaults", "--user=mysql", f"--datadir={database}/data")
     log = (prefix / "log" / "mariadb.log").open("ab")
-    install = ("mariadb-install-db", *own, "--skip-test-db", "--auth-root-authentication-method=socket")
+    install = (*inside, "mariadb-install-db", *own, "--skip-test-db", "--auth-root-authentication-method=socket")
     if subprocess.run(install, stdout=log, stderr=log, check=False).returncode:
         return f"mariadb-install-db failed; see {log.name}"
     small = ("--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0")
@@ -65,9 +64,9 @@ def start(prefix: pathlib.Path, head: str, inside: Sequence[str], environment: M
         stderr=log,
         start_new_session=True,
     )
-    if not _answers(("mariadb-admin", "--no-defaults", "-S", socket, "ping")):
+    if not _answers((*inside, "mariadb-admin", "--no-defaults", "-S", socket, "ping")):
         return f"mariadbd does not answer; see {log.name}"
-    grant = ("mariadb", "--no-defaults", "-S", socket, "-e", GRANTS)
+    grant = (*inside, "mariadb", "--no-defaults", "-S", socket, "-e", GRANTS)
     if subprocess.run(grant, stderr=log, check=False).returncode:
         return f"the database could not be made; see {log.name}"
     conf = prefix / "etc" / "slurmdbd.conf"

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 from scheduler_suite import CLUSTER, RESOURCE, SERIALS, Harness, SchedulerSuite
+from slurm_harness import RELEASES, bed_or_skip
 
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.job import Shape
 from dynamiccluster.schedulers.base import Scheduler
-from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
+from dynamiccluster.testing.slurm_bed import SlurmBed
 
 
 class SlurmHarness:
@@ -59,12 +60,9 @@ class SlurmHarness:
                 self.scheduler.remove(host.name)
 
 
-@pytest.fixture(scope="module")
-def bed() -> Iterator[SlurmBed]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    with slurm_bed("10.77.1.0/24") as running:
+@pytest.fixture(scope="module", params=RELEASES)
+def bed(request: pytest.FixtureRequest) -> Iterator[SlurmBed]:
+    with bed_or_skip(request.param, "10.77.1.0/24") as running:
         yield running
 
 
