@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 MODULES = {
     "decide": "decide",
     "parse-lsf": "parse_lsf",
+    "parse-htcondor": "parse_htcondor",
     "parse-slurm": "parse_slurm",
     "parse-torque": "parse_torque",
     "reaction": "reaction",

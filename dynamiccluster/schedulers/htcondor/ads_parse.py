@@ -19,7 +19,8 @@ _BETWEEN = "\n,\n"
 """Between two ads. No value contains it: line ends within texts are escaped, those within lists are indented."""
 
 _PRINTED, _MARKED = '"\\/Expr(', '"\\u0001Expr('
-_EXPRESSION, _END = "\x01Expr(", ")/"
+_MARK = "\x01"  # no text of HTCondor's begins so: control characters are not allowed in them
+_EXPRESSION, _END = f"{_MARK}Expr(", ")/"
 _SINFUL = re.compile(r"<(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):\d+")
 _LARGEST = 2**53
 """Whole numbers above it are not amounts of anything."""
@@ -33,13 +34,15 @@ def ads(text: str) -> Iterator[dict[str, Any] | ValueError]:
     first, last = _ends(text)
     if first > last:
         return
-    load = json.loads
+    decode = json.JSONDecoder().raw_decode
     while first <= last:  # piece by piece: the text of a long queue is large enough once
         end = text.find(_BETWEEN, first, last + 1)
         piece = text[first : last + 1 if end < 0 else end].replace(_PRINTED, _MARKED)
         first = last + 1 if end < 0 else end + len(_BETWEEN)
         try:
-            ad = load(piece)
+            ad, end = decode(piece)
+            if end < len(piece) and piece[end:].strip():
+                raise ValueError(f"more than an ad: {piece[end : end + 40]!r}")  # noqa: TRY301 - said of this one ad
         except (ValueError, RecursionError) as error:
             yield ValueError(f"an ad cannot be read ({error}); it begins {piece[:60]!r}")
             continue
@@ -63,6 +66,8 @@ def _ends(text: str) -> tuple[int, int]:
             f"cut off or no list of ads: it begins {text[first : first + 40]!r} and ends {text[-40:].strip()!r}"
         )
     first, last = first + 1, last - 1
+    while first <= last and text[first].isspace():
+        first += 1
     while last >= first and text[last].isspace():
         last -= 1
     return (first, last) if first <= last else (1, 0)
@@ -99,7 +104,7 @@ def instant(ad: Ad, name: str) -> float:
 def text(ad: Ad, name: str) -> str:
     """A text; "" for anything else."""
     value = ad.get(name)
-    return value if isinstance(value, str) and expression(value) is None else ""
+    return value if isinstance(value, str) and value[:1] != _MARK else ""
 
 
 def address_of(sinful: str) -> str:

@@ -27,7 +27,7 @@ from dynamiccluster.schedulers.htcondor.reasons import (
     hold_reason,
     wait_of,
 )
-from dynamiccluster.schedulers.htcondor.requirements_parse import gpu_type, parse_requirements
+from dynamiccluster.schedulers.htcondor.requirements_parse import Requirements, gpu_type, parse_requirements
 
 LOST = "DynamicClusterLost"
 """Attribute of a job: the machine on which it was when we were told that the machine is dead."""
@@ -148,6 +148,7 @@ class _Reader:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._requests: dict[tuple[object, ...], _Request] = {}
+        self._terms: dict[str | None, Requirements] = {}  # by Requirements
         self._shapes: dict[Shape, Shape] = {}
         self._factories: dict[int, _Factory] = {}
         self._rejected: dict[object, tuple[float, Wait, str]] = {}  # by AutoClusterId: the latest word
@@ -222,7 +223,7 @@ class _Reader:
         if "RemoteHost" in ad and status == IDLE:
             return Wait.NOT_YET, f"it is still being ended on {', '.join(self._hosts(ad))}", 0.0
         rejection = text(ad, "LastRejMatchReason").strip()
-        eligible_at = self._deferred_until(ad)
+        eligible_at = self._deferred_until(ad) if "DeferralTime" in ad else 0.0
         if eligible_at > self._reading.now > 0:
             return Wait.NOT_YET, "deferral_time", eligible_at
         autocluster = ad.get("AutoClusterId")
@@ -253,7 +254,8 @@ class _Reader:
 
     def _request(self, ad: dict[str, Any]) -> _Request:
         special = tuple((name, str(ad[name])) for name in SPECIAL if name in ad) if not _SPECIAL.isdisjoint(ad) else ()
-        queue = text(ad, self._reading.queue_attribute) or text(ad, "GlobalJobId").partition("#")[0]
+        attribute = self._reading.queue_attribute
+        queue = (text(ad, attribute) if attribute else "") or text(ad, "GlobalJobId").partition("#")[0]
         sizes = tuple(ad.get(name) for name in _SIZES_IN_USE) if _is_computed(ad) else ()
         key = (queue, special, sizes, *map(ad.get, _REQUEST))
         found = self._requests.get(key)
@@ -265,7 +267,9 @@ class _Reader:
         universe = whole(ad, "JobUniverse", 5)
         obstacle = UNIVERSES.get(universe, f"universe {universe} is not known")
         wanted = expression(ad.get("Requirements"))
-        terms = parse_requirements(wanted if wanted is not None else "true")
+        terms = self._terms.get(wanted)
+        if terms is None:
+            terms = self._terms[wanted] = parse_requirements(wanted if wanted is not None else "true")
         if ad.get("Requirements") is False:
             obstacle = obstacle or "its Requirements are false"
         sizes = {
@@ -354,7 +358,13 @@ def _rest(factory: _Factory) -> Job:
 
 
 def _is_computed(ad: Ad) -> bool:
-    return any(expression(ad.get(name)) is not None for name in ("RequestMemory", "RequestDisk", "RequestCpus"))
+    """Whether a request is an expression, in the eyes of somebody in a hurry."""
+    get = ad.get
+    return (
+        isinstance(get("RequestMemory"), str)
+        or isinstance(get("RequestDisk"), str)
+        or isinstance(get("RequestCpus"), str)
+    )
 
 
 def _computed(ad: Ad, name: str) -> int:
