@@ -60,6 +60,9 @@ _NOT_NOW = {
 a node that is there no more, slurmctld dies (``_handle_planned`` in ``backfill.c``). No held node is planned again."""
 
 _GONE = ("Invalid job id", "already completed", "already finished")
+_PARTLY_GONE = (*_GONE, "already completing", "No error")
+"""Said line by line of an array of which some tasks are over: ``6_2-3: No error`` (seen)."""
+
 _NOT_RUNNING = (*_GONE, "pending execution", "presently disabled", "not running")
 """What ``requeue`` says of jobs that are gone, wait already, or may not be rerun."""
 
@@ -262,7 +265,7 @@ class SlurmScheduler:
 
     def tell_reason(self, text: str, job_ids: Sequence[str]) -> None:
         for batch in _portions(map(_told_id, job_ids)):
-            self._calls.tell_about_jobs(("update", f"admincomment={text}", "jobid="), batch, _GONE)
+            self._calls.tell_about_jobs(("update", f"admincomment={text}", "jobid="), batch, _PARTLY_GONE)
 
     def find(self, host_name: str) -> Host | None:
         _require_node_name(host_name)
