@@ -263,19 +263,21 @@ class SlurmBed:
         self._end_head(signal.SIGTERM)
 
     def kill_head(self) -> list[int]:
-        for job in self.jobs():
-            if job.state is JobState.RUNNING:
-                self._make_it_remember(job.job_id)
+        running = [job for job in self.jobs() if job.state is JobState.RUNNING]
+        for job in running:
+            self._make_it_remember("job_state", f"jobid={job.job_id}")
+        for host in {host for job in running for host in job.hosts}:
+            self._make_it_remember("node_state", f"nodename={host}")
         return self._end_head(signal.SIGKILL)
 
-    def _make_it_remember(self, job_id: str) -> None:
-        """slurmctld writes a start down within seconds, or not before some other change: seen to take more than 15 s.
+    def _make_it_remember(self, file: str, what: str) -> None:
+        """slurmctld writes down that it has started a job with the next other change: seen to take more than 15 s.
 
-        If it is killed before, it starts the job again, drains the node and holds the job: so have a change of it.
+        If it is killed before, it starts the job again, drains the node and holds the job. So make a change.
         """
         changed_at = self.clock.now()
-        self.run("scontrol", "update", f"jobid={job_id}", "comment=written")
-        state = self.prefix / "state" / "job_state"
+        self.run("scontrol", "update", what, "comment=written")
+        state = self.prefix / "state" / file
         self._wait(lambda: state.exists() and state.stat().st_mtime > changed_at, f"{state} is not written")
 
     def head_processes(self) -> list[int]:
