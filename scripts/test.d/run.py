@@ -16,6 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 CORES = len(os.sched_getaffinity(0))
+LEAST_LANES = 3
+"""So many real systems at a time even on two cores: their tests wait most of the time, for daemons and for nodes."""
+
 MINUTE_S = 60.0
 MOST_LINES = 400  # of a failed stage's output
 
@@ -39,6 +42,7 @@ def stages() -> list[Stage]:
     python = sys.executable
     kinds = ("unit", "property", "contract", "house", "service", "regress")
     paths = [f"tests/{kind}" for kind in kinds if has_tests(kind)]
+    in_lanes = ["-n", str(max(LEAST_LANES, min(CORES, 6))), "--dist", "loadgroup"]
     return [
         Stage("lint", [tool("ruff"), "check", "."], 2 * MINUTE_S),
         Stage("format", [tool("ruff"), "format", "--check", "."], 2 * MINUTE_S),
@@ -54,7 +58,7 @@ def stages() -> list[Stage]:
         Stage("worlds", ["scripts/worlds", "50", "--jobs", str(CORES)], 15 * MINUTE_S, slow=True, shown=True),
         Stage(
             "systems",
-            [python, "-m", "pytest", "-m", "system", "-rs", "-p", "no:randomly", "--timeout=1500", "tests"],
+            [python, "-m", "pytest", "-m", "system", *in_lanes, "-rs", "-p", "no:randomly", "--timeout=1500", "tests"],
             40 * MINUTE_S,
             shown=True,
         ),
