@@ -30,6 +30,7 @@ from rounds.service import Service, running  # noqa: E402 - see above
 from dynamiccluster.testing.bed import LANES, Bed  # noqa: E402 - see above
 
 TIMES = 5  # each step
+MOST_DEATHS = 100  # of one step in one life
 Result = tuple[list[str], str]
 
 
@@ -80,15 +81,14 @@ def kills(bed: Bed, scratch: pathlib.Path, number: int, rng: random.Random) -> R
 
     for step in killing.STEPS:
         nth = first = killing.first_telling(step)
-        wanted = deaths + TIMES
-        while deaths < wanted:
+        beyond, wanted = MOST_DEATHS, deaths + TIMES  # there are no more than that in a life
+        while deaths < wanted and beyond > first:
             if live(f"at {step}, number {nth}", killing.at_step(step, nth)):
-                nth += 1
-            elif nth == first:
-                problems.append(f"it never comes to {step}")
-                break
-            else:  # there are fewer of them in a life
-                nth = first
+                nth = nth + 1 if nth + 1 < beyond else first
+            else:
+                nth, beyond = first, nth
+        if beyond == first:
+            problems.append(f"it never comes to {step}")
     at_steps = deaths
     for _ in range(number):
         delay_s = rng.uniform(0.3, killing.LIFE_S)
