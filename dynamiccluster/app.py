@@ -5,19 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import pathlib
 import secrets
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
-from dynamiccluster.api.server import ApiServer, ApiSettings
-from dynamiccluster.checkers.base import Checker
-from dynamiccluster.checkers.registry import plugin_checker, port_checker
-from dynamiccluster.clouds.base import Cloud
-from dynamiccluster.clouds.registry import build_cloud
-from dynamiccluster.clouds.simulated import SimulatedCloud
+from dynamiccluster.api.server import ApiServer
+from dynamiccluster.building import Builder, api_settings, build_plugins, opened_store
 from dynamiccluster.config.adapters import CLOUDS, SCHEDULERS
 from dynamiccluster.config.check import require_adapters
 from dynamiccluster.config.load import Loaded, load
@@ -26,33 +20,17 @@ from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud_simulated import SimulatedResource
 from dynamiccluster.config.schema_cluster_simulated import SimulatedCluster
 from dynamiccluster.config.tenancies import lost
-from dynamiccluster.config.to_policy import hook_commands
-from dynamiccluster.embedded.demo import demo_site
-from dynamiccluster.embedded.machines import Kind, Mishap, TenancyLimits, Window
-from dynamiccluster.embedded.site import Site
-from dynamiccluster.embedded.workload import Habits
 from dynamiccluster.engine.doorbell import Doorbell
 from dynamiccluster.engine.loop import Engine
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, StoreError, VersionConflictError
 from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.kit.clock import Clock, SystemClock
-from dynamiccluster.kit.lockfile import LockFile
 from dynamiccluster.kit.logs import configure_logging
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
-from dynamiccluster.kit.runner import SubprocessRunner
 from dynamiccluster.kit.secrets import Redactor
-from dynamiccluster.model.policy import Policy
-from dynamiccluster.names.base import Names
-from dynamiccluster.names.registry import build_names
+from dynamiccluster.kit.systemd import Systemd
 from dynamiccluster.plugins.base import Plugin
 from dynamiccluster.plugins.host import PluginHost
-from dynamiccluster.plugins.loader import load_plugin
-from dynamiccluster.plugins.reasons import reasons_in_queue
-from dynamiccluster.plugins.scripts import Hooks
-from dynamiccluster.schedulers.base import Scheduler
-from dynamiccluster.schedulers.registry import build_scheduler
-from dynamiccluster.schedulers.simulated import SimulatedScheduler
-from dynamiccluster.store.sql import SqlStore
 
 log = logging.getLogger(__name__)
 
@@ -63,17 +41,6 @@ ONE_WORKER = ("store", "decide", "dry-run", "plugin", "doorbell")
 """Groups of the bridge in which one call waits for the other. For the store the engine relies on it."""
 
 WORD_ALPHABET = "abcdefghjkmnpqrstvwxyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Adapters:
-    """Everything foreign that one configuration asks for."""
-
-    scheduler: Scheduler
-    clouds: Mapping[str, Cloud]
-    checker: Checker | None
-    names: Names | None
-    hooks: Hooks
 
 
 def serve(
@@ -126,8 +93,7 @@ class _App:
         self._speed = speed
         self._verbosity = verbosity
         self._redactor = redactor
-        self._runner = SubprocessRunner()
-        self._site: Site | None = None
+        self._builder = Builder()
         self._background: set[asyncio.Task[Any]] = set()
         self._reloading = asyncio.Lock()
 
@@ -137,11 +103,12 @@ class _App:
         clock: Clock = SystemClock()
         if self._speed != 1.0 and isinstance(loop, PacedLoop):
             clock = PacedClock(loop, clock.now())
-        self._clock = clock
-        adapters = self._adapters(loaded)
-        plugins = _plugins(loaded.settings, adapters.scheduler)
+        self._clock = self._builder.clock = clock
+        adapters = self._builder.adapters(loaded)
+        plugins = build_plugins(loaded.settings, adapters.scheduler)
+        systemd = Systemd()
         async with contextlib.AsyncExitStack() as ends:
-            store = _opened_store(general.store.path, ends)
+            store = opened_store(general.store.path, ends)
             workers = {"scheduler": SCHEDULER_WORKERS, "cloud": general.worker_number}
             bridge = self._bridge = ThreadBridge(workers | dict.fromkeys(ONE_WORKER, 1))
             ends.callback(bridge.close)
@@ -164,7 +131,7 @@ class _App:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, engine.stop)
             loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-            api = ApiServer(engine, _api_settings(loaded.settings), clock)
+            api = ApiServer(engine, api_settings(loaded.settings), clock)
             await api.start()
             ends.push_async_callback(api.stop)
             self._watch(plugins)
@@ -174,6 +141,9 @@ class _App:
             ends.push_async_callback(self._end_reloads)
             log.info("started: cluster %s, %d resource(s)", general.cluster_id, len(loaded.policy.resources))
             started()
+            systemd.tell("READY=1", f"STATUS=cluster {general.cluster_id}")
+            ends.push_async_callback(_end, loop.create_task(_signs_of_life(systemd)))
+            ends.callback(systemd.tell, "STOPPING=1")
             try:
                 await engine.run()
             except VersionConflictError:
@@ -228,10 +198,10 @@ class _App:
         fixed = self._unchangeable(loaded)
         if fixed:
             return self._kept(fixed)
-        adapters = self._adapters(loaded)
+        adapters = self._builder.adapters(loaded)
         old, new, new_plugins = self._loaded.settings, loaded.settings, None
         if (new.plugins, new.cluster) != (old.plugins, old.cluster):
-            new_plugins = _plugins(new, adapters.scheduler)
+            new_plugins = build_plugins(new, adapters.scheduler)
         _log_to(loaded, self._verbosity, self._redactor)
         self._loaded = loaded
         await self._engine.reconfigure(
@@ -275,156 +245,17 @@ class _App:
             for tenancy, wrong in lost(old, new, in_use).items()
         ]
 
-    # -- building ------------------------------------------------------------------------------------------
 
-    def _adapters(self, loaded: Loaded) -> Adapters:
-        settings = loaded.settings
-        general = settings.general
-        names = general.names
-        known = build_names(
-            names.method,
-            cluster_id=general.cluster_id,
-            runner=self._runner,
-            hosts_file=names.hosts_file,
-            add_command=names.add_command or "",
-            remove_command=names.remove_command or "",
-            timeout_s=names.timeout_s,
-        )
-        return Adapters(
-            scheduler=self._scheduler(settings, loaded.policy, known),
-            clouds=self._clouds(settings, loaded.policy),
-            checker=_checker(settings),
-            names=known,
-            hooks=Hooks(self._runner, hook_commands(settings), general.hook_timeout_s),
-        )
-
-    def _scheduler(self, settings: Settings, policy: Policy, names: Names) -> Scheduler:
-        cluster, cluster_id = settings.cluster, settings.general.cluster_id
-        if isinstance(cluster, SimulatedCluster):
-            return SimulatedScheduler(self._embedded_site(settings, policy), self._clock, cluster_id)
-        return build_scheduler(
-            cluster.type,
-            _plain(cluster.config),
-            cluster_id=cluster_id,
-            runner=self._runner,
-            clock=self._clock,
-            resolve=names.add,
-        )
-
-    def _clouds(self, settings: Settings, policy: Policy) -> dict[str, Cloud]:
-        by_tenancy: dict[str, list[str]] = {}
-        for name, resource in policy.resources.items():
-            by_tenancy.setdefault(resource.tenancy, []).append(name)
-        return {tenancy: self._cloud(settings, policy, tenancy, names) for tenancy, names in by_tenancy.items()}
-
-    def _cloud(self, settings: Settings, policy: Policy, tenancy: str, names: list[str]) -> Cloud:
-        kind, cluster_id = settings.cloud[names[0]].type, settings.general.cluster_id
-        if kind == "simulated":
-            return SimulatedCloud(self._embedded_site(settings, policy), tenancy, self._clock, cluster_id)
-        configs = {name: _plain(settings.cloud[name].config) for name in names}
-        return build_cloud(kind, tenancy, configs, cluster_id=cluster_id, runner=self._runner, clock=self._clock)
-
-    def _embedded_site(self, settings: Settings, policy: Policy) -> Site:
-        """One site for the whole life of the service: a reload does not move its jobs and machines."""
-        if self._site is None:
-            self._site = _new_site(settings, policy, self._clock)
-        with self._site.at(self._clock):
-            for name, item in settings.cloud.items():
-                if isinstance(item, SimulatedResource):
-                    wanted = policy.resources[name].tenancy
-                    tenancy = self._site.tenancies.get(wanted) or self._site.add_tenancy(wanted)
-                    tenancy.kinds[name] = Kind(**_only(Kind, item.config))
-                    tenancy.limits = TenancyLimits(**_only(TenancyLimits, item.config))
-        return self._site
+async def _signs_of_life(systemd: Systemd) -> None:
+    """Tell the watchdog that the loop turns; a loop that hangs is silent, and systemd starts the service anew."""
+    while systemd.watchdog_s > 0:
+        systemd.tell("WATCHDOG=1")
+        await asyncio.sleep(systemd.watchdog_s / 3)
 
 
-def _new_site(settings: Settings, policy: Policy, clock: Clock) -> Site:
-    cluster = settings.cluster
-    if not isinstance(cluster, SimulatedCluster):
-        raise BadConfigError("simulated clouds go with a simulated cluster only: their machines join no other")
-    simulated = {name: item for name, item in settings.cloud.items() if isinstance(item, SimulatedResource)}
-    known = [policy.resources[name] for name in simulated]
-    return demo_site(
-        settings.general.cluster_id,
-        known,
-        clock.now(),
-        clock.monotonic(),
-        cluster.config.seed,
-        kinds={name: Kind(**_only(Kind, item.config)) for name, item in simulated.items()},
-        limits={
-            policy.resources[name].tenancy: TenancyLimits(**_only(TenancyLimits, item.config))
-            for name, item in simulated.items()
-        },
-        windows=[
-            Window(Mishap(mishap.mishap), name, mishap.from_s, mishap.until_s)
-            for name, item in simulated.items()
-            for mishap in item.config.mishaps
-        ],
-        habits=Habits(**_only(Habits, cluster.config.workload)),
-    )
-
-
-def _only(kind: type, section: Any) -> dict[str, Any]:
-    """The keys of a configuration section that are fields of ``kind``."""
-    names = {field.name for field in fields(kind)}
-    return {key: value for key, value in dict(section).items() if key in names}
-
-
-def _plain(section: Any) -> dict[str, Any]:
-    return dict(section)
-
-
-def _checker(settings: Settings) -> Checker | None:
-    wanted = settings.general.config_checker
-    if wanted is None:
-        return None
-    if wanted.port is not None:
-        return port_checker(wanted.port.number, wanted.port.timeout_s)
-    if wanted.plugin is None:
-        return None
-    return plugin_checker(wanted.plugin.name, wanted.plugin.plain_arguments())
-
-
-def _plugins(settings: Settings, scheduler: Scheduler) -> dict[str, Plugin]:
-    """The site's, and what is built in."""
-    general = settings.general
-    wanted = bool(getattr(settings.cluster.config, "reason_in_admin_comment", False))
-    built_in = reasons_in_queue(scheduler, wanted, general.cluster_id, general.cluster_poller_interval)
-    items = settings.plugins.items()
-    return built_in | {name: load_plugin(name, item.class_name, item.plain_arguments()) for name, item in items}
-
-
-def _api_settings(settings: Settings) -> ApiSettings:
-    server = settings.general.admin_server
-    return ApiSettings(
-        address=server.bind_address,
-        port=server.port,
-        socket_path=server.socket,
-        socket_mode=server.socket_mode,
-        socket_group=server.socket_group,
-        tokens_file=server.tokens_file,
-        tls_certificate=server.tls_certificate,
-        tls_key=server.tls_key,
-        allowed_hosts=tuple(server.allowed_hosts),
-        max_connections=server.max_connections,
-        command_timeout_s=server.command_timeout_s,
-        slow_client_s=server.slow_client_s,
-    )
-
-
-def _opened_store(path: str, ends: contextlib.AsyncExitStack) -> SqlStore:
-    """The store, which from now on nobody else on this machine can open; ``ends`` closes it."""
-    try:
-        pathlib.Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadConfigError(f"store: the directory of {path} cannot be made: {error.strerror}") from error
-    ends.callback(LockFile(f"{path}.lock", f"the store {path}").release)
-    try:
-        store = SqlStore(path)
-    except StoreError as error:
-        raise BadConfigError(str(error)) from error
-    ends.callback(store.close)
-    return store
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def new_word() -> str:
