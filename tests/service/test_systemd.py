@@ -24,7 +24,8 @@ def test_the_unit_is_one(tmp_path: Path) -> None:
     text = "\n".join("ExecStart=/bin/true" if line.startswith("ExecStart=") else line for line in kept)
     unit = tmp_path / "dynamiccluster.service"
     unit.write_text(text + "\n")
-    done = subprocess.run([shutil.which("systemd-analyze") or "", "verify", str(unit)], capture_output=True, text=True, check=False)
+    command = [shutil.which("systemd-analyze") or "", "verify", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
