@@ -55,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/demo", description="Dynamic Cluster at work, until Ctrl-C.")
     parser.add_argument("--speed", type=float, default=1.0, help="how fast time runs in the simulation [1]")
     parser.add_argument("--slurm", action="store_true", help="on a real Slurm (root, Debian)")
+    parser.add_argument("--htcondor", action="store_true", help="on a real HTCondor (root, Debian)")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after so many seconds")
     parser.add_argument("--port", type=int, default=8001, help="of the REST API on loopback [8001]")
     options = parser.parse_args()
@@ -62,7 +63,7 @@ def main() -> int:
         parser.error("--speed must be above 0")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT is ignored in what a script starts with &
         signal.signal(number, signal.default_int_handler)
-    scene: Scene = importlib.import_module("slurm" if options.slurm else "embedded").Scene()
+    scene: Scene = importlib.import_module(chosen(options)).Scene()
     speed: float = options.speed
     if speed > scene.fastest:
         parser.error(f"on {scene.title} time cannot run {speed:g} times as fast")
@@ -76,6 +77,11 @@ def main() -> int:
                     scene.end()
     except KeyboardInterrupt:
         return 130
+
+
+def chosen(options: argparse.Namespace) -> str:
+    """The module of the scene."""
+    return next((name for name in ("slurm", "htcondor") if getattr(options, name)), "embedded")
 
 
 def require_port(port: int) -> None:
