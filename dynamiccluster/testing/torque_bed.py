@@ -151,7 +151,10 @@ class TorqueBed(DoubleBed):
         return [_job(values) for values in _records(self.ask("qstat", "-x", "-t"))]
 
     def queue_text(self) -> str:
-        return self.ask("qstat", "-a", "-n", "-1", "-t") + self.ask("showq")
+        text = self.ask("qstat", "-a", "-n", "-1", "-t")
+        with contextlib.suppress(DynamicClusterError):  # there is no Maui
+            text += self.ask("showq")
+        return text
 
     # -- hosts -------------------------------------------------------------------------------------------
 

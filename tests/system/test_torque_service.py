@@ -54,8 +54,9 @@ def test_faults_around_the_service(bed: TorqueBed, tmp_path: pathlib.Path, name:
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
-def test_faults_where_nodes_join_sooner(tmp_path: pathlib.Path, name: str) -> None:
+def test_faults_with_pbs_sched_where_nodes_join_sooner(tmp_path: pathlib.Path, name: str) -> None:
+    """Without Maui, which would put the jobs off."""
     if os.environ.get(SWITCH) != "1":
         pytest.skip(f"takes minutes: set {SWITCH}=1")
-    with torque_bed("10.80.6.0/24" if os.geteuid() == 0 else "", unsent_s=1) as quick:
+    with torque_bed("10.80.6.0/24" if os.geteuid() == 0 else "", scheduler="pbs_sched", unsent_s=1) as quick:
         print(faults.run(quick, tmp_path, name))  # noqa: T201 - the measurement
