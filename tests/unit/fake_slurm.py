@@ -1,7 +1,8 @@
 """A Slurm of a few dozen lines with the manners of the real one, behind the fake runner.
 
 Its quirks were seen with 22.05.8: creating a node that exists, or one for which the node table has no room, or one
-with unknown GPUs says nothing; partitions notice changed features only when a node is created.
+with unknown GPUs says nothing; partitions notice changed features only when a node is created. ``complains``: as with
+24.11.5, the first two are refused, and the node that exists is deleted if it is free.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class FakeNode:
 
 
 class FakeSlurm:
-    def __init__(self, max_nodes: int = 100) -> None:
+    def __init__(self, max_nodes: int = 100, *, complains: bool = False) -> None:
+        self.complains = complains
         self.nodes: dict[str, FakeNode] = {}
         self.max_nodes = max_nodes
         self.gres_types = {"gpu"}
@@ -112,10 +114,17 @@ class FakeSlurm:
             return found.show() if found else Completed(call.argv, 1, "", f"Node {words[2]} not found\n", 0.0)
         return "".join(node.show() for node in self.nodes.values()) or "No nodes in the system\n"
 
-    def _create(self, call: Call, words: list[str], named: dict[str, str]) -> str:
+    def _create(self, call: Call, words: list[str], named: dict[str, str]) -> Completed | str:
         for name in host_names(named["nodename"]):
             if name in self.nodes or len(self.nodes) >= self.max_nodes:
-                continue
+                if not self.complains:
+                    continue
+                said = "Node already exists in the node table"
+                if name not in self.nodes:
+                    said = "Unable to add node, node table is full"
+                elif not self.nodes[name].used:
+                    del self.nodes[name]
+                return Completed(call.argv, 1, "", f"scontrol: error: {said} ({name})\n", 0.0)
             gres = named.get("Gres", "(null)")
             self.nodes[name] = FakeNode(
                 name,

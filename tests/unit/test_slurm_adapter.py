@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fake_slurm import TOKEN, FakeNode, FakeSlurm
@@ -96,9 +98,14 @@ def test_templates_leave_room_for_real_nodes() -> None:
     slurm = FakeSlurm(max_nodes=12)
     adapter(slurm).declare([replace(SMALL, max_nodes=5), replace(GPU, max_nodes=5)])
     assert len(slurm.nodes) == 2  # 12 - 10 to come
-    full = FakeSlurm(max_nodes=1)
+
+
+@pytest.mark.parametrize("complains", [False, True])
+def test_a_full_node_table_leaves_out_the_shapes_that_come_last(complains: bool) -> None:
+    full = FakeSlurm(max_nodes=1, complains=complains)
     with pytest.raises(BadConfigError, match="MaxNodeCount"):
         adapter(full).declare([SMALL, GPU])
+    assert len(full.nodes) == 1
 
 
 def test_gpus_that_slurm_does_not_know_are_found_out() -> None:
@@ -129,8 +136,9 @@ def test_adding_a_node_and_adding_it_again() -> None:
     assert len(slurm.changes()) == before
 
 
-def test_a_full_node_table_is_found_out() -> None:
-    slurm = FakeSlurm(max_nodes=0)
+@pytest.mark.parametrize("complains", [False, True])
+def test_a_full_node_table_is_found_out(complains: bool) -> None:
+    slurm = FakeSlurm(max_nodes=0, complains=complains)
     with pytest.raises(BadConfigError, match="MaxNodeCount"):
         adapter(slurm).add("small-1", "10.0.0.1", SMALL)
 
@@ -148,6 +156,34 @@ def test_a_leftover_is_made_anew_and_a_living_node_is_corrected() -> None:
     assert sorted(living.features) == ["queue_long", "queue_main", "std"]
     assert living.partitions == ["main", "long", "all"]
     assert set(slurm.nodes) == {"small-1", "small-2"}
+
+
+@pytest.mark.parametrize("complains", [False, True])
+def test_what_a_crash_has_left_does_not_keep_partitions_as_they_were(complains: bool) -> None:
+    slurm = FakeSlurm(complains=complains)
+    registered(slurm, "dc-template-touch-0", base="FUTURE")
+    living = registered(slurm, features=["std"], partitions=["all"])
+    adapter(slurm).add("small-1", "10.0.0.1", SMALL)
+    assert living.partitions == ["main", "long", "all"]
+    assert set(slurm.nodes) == {"small-1"}
+
+
+def test_a_node_that_registers_while_it_is_added_is_added_by_the_next_attempt() -> None:
+    """24.11.5 deletes it then, as it is free."""
+    slurm = FakeSlurm(complains=True)
+    scheduler = adapter(slurm)
+    told = slurm.runner.run
+
+    def registers_in_between(argv: Sequence[str], **options: Any) -> Completed:
+        if "create" in argv and not slurm.changes():
+            registered(slurm)
+        return told(argv, **options)
+
+    slurm.runner.run = registers_in_between  # type: ignore[method-assign]  # the one moment that matters
+    with pytest.raises(TransientError, match="already exists"):
+        scheduler.add("small-1", "10.0.0.1", SMALL)
+    scheduler.add("small-1", "10.0.0.1", SMALL)
+    assert slurm.node("small-1").base == "FUTURE"
 
 
 def test_hold_and_release() -> None:

@@ -171,12 +171,9 @@ class SlurmScheduler:
             self._delete(host)  # left over from before, and nothing runs there
             host = None
         if host is None:
-            self._calls.tell("create", f"nodename={host_name}", "state=FUTURE", *wanted.words(), *_at(address))
-            host = self.find(host_name)  # a full node table makes no complaint
-            if host is None:
-                raise BadConfigError(
-                    f"Slurm did not create {host_name} and said nothing: is MaxNodeCount in slurm.conf too small?"
-                )
+            self._calls.create([host_name], *wanted.words(), *_at(address))
+            if self.find(host_name) is None:
+                raise BadConfigError(f"Slurm did not create {host_name}: is MaxNodeCount in slurm.conf too small?")
             return
         if host.address != host_name:
             self._move(host, address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dynamiccluster.errors import (
     AuthError,
@@ -25,6 +25,8 @@ _ENVIRONMENT = {
 _MISLEADING = ("SQUEUE_", "SLURM_CLUSTERS")
 """Variables in the service's own environment that would change what ``squeue`` lists; even empty ones do."""
 
+_FULL = "node table is full"
+
 _MEANINGS: tuple[tuple[str, type[DynamicClusterError]], ...] = (
     ("Unable to contact slurm controller", TransientError),
     ("Connection refused", TransientError),
@@ -44,8 +46,10 @@ _MEANINGS: tuple[tuple[str, type[DynamicClusterError]], ...] = (
     ("Munge", AuthError),
     ("unable to establish configuration source", BadConfigError),
     ("Unable to process configuration file", BadConfigError),
+    (_FULL, BadConfigError),
+    ("already exists in the node table", TransientError),
 )
-"""Seen with 22.05.8 or in ``slurm_errno.c``; the first that occurs in the complaint counts."""
+"""Seen with 22.05.8 or 24.11.5, or in ``slurm_errno.c``; the first that occurs in the complaint counts."""
 
 
 def meaning(said: str) -> type[DynamicClusterError]:
@@ -89,6 +93,19 @@ class SlurmCalls:
         completed = self._run((*self._scontrol, *arguments))
         if completed.returncode != 0:
             raise meaning(completed.complaint)(f"scontrol {arguments[0]}: {completed.complaint}")
+
+    def create(self, names: Iterable[str], *attributes: str) -> None:
+        """Create FUTURE nodes, as far as the node table has room: look afterwards, as 22.05.8 says nothing then.
+
+        Never with a name that is there: 24.11.5 refuses that *and deletes the node that is there*, if it is free.
+
+        :raises TransientError: there was one; it may be made now.
+        """
+        try:
+            self.tell("create", f"nodename={','.join(sorted(names))}", "state=FUTURE", *attributes)
+        except BadConfigError as error:
+            if _FULL not in str(error):
+                raise
 
     def tell_about_jobs(self, verb: Sequence[str], job_ids: Sequence[str], harmless: Sequence[str]) -> None:
         """Have ``scontrol`` do one thing to many jobs. Complaints with one of the ``harmless`` words are success."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dynamiccluster.errors import BadConfigError, NotFoundError
@@ -74,7 +74,7 @@ class Templates:
         }
         for attributes, names in missing.items():
             if names:
-                self._create(attributes, names)
+                self._calls.create(names, *attributes.words())
         if any(missing.values()):
             nodes = self._read()
         for attributes in numbers:
@@ -89,25 +89,25 @@ class Templates:
         if any(_stands_for(other, host) for other in nodes.hosts if other.template) or not anybody_waits():
             return
         attributes = NodeAttributes(host.total, host.gpu_type, host.features)
-        self._create(attributes, self._names(attributes, 1))
+        names = self._names(attributes, 1) - nodes.templates.get(attributes.digest(), frozenset())
+        if names:
+            self._calls.create(names, *attributes.words())
 
     def refresh_partitions(self) -> None:
         """Have Slurm count anew which nodes belong to which partition.
 
-        It does so whenever a node is created, but not when a node's features change (seen with 22.05.8).
+        It does so whenever a node is created, but not when a node's features change (seen with 22.05.8 and 24.11.5).
         """
         name = f"{self._prefix}-{_TOUCH}-0"
-        self._calls.tell("create", f"nodename={name}", "state=FUTURE", "CPUs=1")
+        self._remove(name)  # somebody may have been killed between the next two lines
+        self._calls.create([name], "CPUs=1")
         self._remove(name)
-
-    def _create(self, attributes: NodeAttributes, names: Iterable[str]) -> None:
-        self._calls.tell("create", f"nodename={','.join(sorted(names))}", "state=FUTURE", *attributes.words())
 
     def _names(self, attributes: NodeAttributes, number: int) -> frozenset[str]:
         return frozenset(f"{self._prefix}-{attributes.digest()}-{at:04d}" for at in range(1, number + 1))
 
     def _problem(self, attributes: NodeAttributes, nodes: Nodes) -> str:
-        """Slurm says nothing when it leaves out a node or its GPUs: look."""
+        """Slurm may say nothing when it leaves out a node (22.05.8) or its GPUs (24.11.5, too): look."""
         names = nodes.templates.get(attributes.digest(), frozenset())
         made = next((host for host in nodes.hosts if host.name in names), None)
         described = " ".join(attributes.words())

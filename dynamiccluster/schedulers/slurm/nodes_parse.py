@@ -223,7 +223,7 @@ def parse_partitions(text: str) -> Partitions:
             continue
         if values.get("MaxNodes", "").isdigit():
             max_nodes[name] = int(values["MaxNodes"])
-        if values.get("NodeSets"):
+        if values.get("NodeSets", "ALL") != "ALL":  # 24.11.5 shows so what 22.05.8 shows as Nodes=ALL alone
             by_feature.add(name)
         if plain(values.get("QoS", "")):
             qos[name] = values["QoS"]

@@ -1,7 +1,7 @@
 """Slurm's words for job states and pending reasons, in ours. Pure tables.
 
 Source: ``squeue(1)`` of 22.05, sections JOB STATE CODES and JOB REASON CODES, and the strings of
-``job_reason_string``; each reason marked "seen" was met on a real 22.05.8 cluster.
+``job_reason_string``, those of 24.11 included; each reason marked "seen" was met on a real 22.05.8 cluster.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ _WAITS = {
     "Cleaning": Wait.NOT_YET,
     "Prolog": Wait.NOT_YET,
     "FedJobLock": Wait.NOT_YET,
+    "MpiPortsBusy": Wait.NOT_YET,
     "SchedDefer": Wait.NOT_YET,
     "BurstBufferOperation": Wait.NOT_YET,
     "BurstBufferStageIn": Wait.NOT_YET,
@@ -74,6 +75,7 @@ _WAITS = {
     "Licenses": Wait.NO,  # seen
     "Reservation": Wait.NO,  # seen: waits for its window
     "ReservationDeleted": Wait.NO,
+    "ReservationInvalid": Wait.NO,
     "PartitionDown": Wait.NO,  # seen
     "PartitionInactive": Wait.NO,
     "PartitionTimeLimit": Wait.NO,  # seen
@@ -97,7 +99,8 @@ _BEGINNINGS = (
     ("Nodes required for job are DOWN", Wait.HELPS),  # seen: the same
     ("QOS", Wait.NO),  # seen: QOSMaxJobsPerUserLimit, QOSGrpCpuLimit
     ("Assoc", Wait.NO),  # seen: AssocMaxJobsLimit
-    ("Max", Wait.NO),  # MaxMemPerLimit, MaxBBPerJobLimit
+    ("Max", Wait.NO),  # MaxMemPerLimit, MaxBBPerJobLimit, MaxPoweredUpNodes
+    ("RaisedSignal", Wait.NO),
     ("job requeued in held state", Wait.NO),  # seen
     ("launch failed requeued held", Wait.NO),  # seen
     ("user env retrieval failed", Wait.NO),

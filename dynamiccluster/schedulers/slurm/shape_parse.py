@@ -212,7 +212,7 @@ class _Request:
         else:
             self.host_memory = amount
         all_memory = memory_counts and amount == 0 and total > 0 and not self.job_memory  # --mem=0
-        self.exclusive = all_memory or sharing in ("NO", "USER", "EXCLUSIVE", "MCS")
+        self.exclusive = all_memory or sharing in ("NO", "USER", "EXCLUSIVE", "MCS", "TOPO")
         self._read_gpus(requested, per_job, per_node, per_task, per_socket)
 
     def _read_gpus(self, requested: str, per_job: str, per_node: str, per_task: str, per_socket: str) -> None:
