@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from dynamiccluster.model.job import Job, JobState, Wait
-from dynamiccluster.schedulers.slurm.jobs_parse import Queue, Status
+from dynamiccluster.model.job import Job, JobState, Shape, Wait
+from dynamiccluster.schedulers.slurm.jobs_parse import Queue, Status, waiting_otherwise
 from dynamiccluster.schedulers.slurm.licences_parse import licences_in
 from dynamiccluster.schedulers.slurm.limits_parse import Bound, Bounds, Limits
 from dynamiccluster.schedulers.slurm.reasons import limit_group
@@ -50,6 +50,9 @@ _NAMES: Mapping[str, tuple[_Rule, str]] = {
 """What each kind of limit asks, and what of a job is measured against it. Limits on submission have done their work
 already."""
 
+_EVERY_JOBS = ("job", "cpu", "node")
+"""What every job needs one of at least."""
+
 _INHERITED = "Max"
 """Limits that begin so are, on an account, only what its users inherit."""
 
@@ -57,14 +60,33 @@ _HIDES = {"MaxJobsPA": "MaxJobs", "MaxJobsPU": "MaxJobs"}
 """Limits of a QOS that hide one of another name of the association."""
 
 
+@dataclass(slots=True, eq=False)
+class _Purse:
+    """What is left within one limit, for all jobs that meet it."""
+
+    left: float
+
+
 class _Check(NamedTuple):
     """One limit as a job meets it."""
 
-    purse: tuple[str, ...]  # jobs with the same one share what is left
+    name: str  # as in ``Bounds``
     bound: Bound
     rule: _Rule
     measure: str  # of the job's amounts
     text: str
+    purse: _Purse
+
+    def room(self, amounts: Mapping[str, float]) -> float:
+        """For so many jobs of these amounts."""
+        if self.rule is _Rule.SPENT:
+            return math.inf if self.bound.used < self.bound.limit else 0
+        amount = amounts.get(self.measure, 0.0)
+        if amount <= 0:
+            return math.inf
+        if self.rule is _Rule.EACH:
+            return math.inf if amount <= self.bound.limit else 0
+        return max(0.0, self.purse.left // amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,94 +101,68 @@ class Owner:
 
 
 class Purses:
-    """What is left within each limit while it is given out."""
+    """The limits that jobs meet, with what is left within each while it is given out."""
 
-    def __init__(
-        self, limits: Limits, partition_qos: Mapping[str, str], free_licences: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, limits: Limits, partition_qos: Mapping[str, str], free_licences: Mapping[str, int]) -> None:
         self._limits = limits
-        self._free = free_licences or {}
+        self._free = free_licences
         self._partition_qos = partition_qos
-        self._left: dict[tuple[str, ...], float] = {}
-        self._checks: dict[Owner, tuple[_Check, ...]] = {}
+        self._purses: dict[tuple[str, ...], _Purse] = {}
 
     def checks(self, owner: Owner) -> tuple[_Check, ...]:
-        known = self._checks.get(owner)
-        if known is None:
-            known = self._checks[owner] = tuple(self._all(owner))
-        return known
-
-    def room(self, owner: Owner, amounts: Mapping[str, float], wanted: int) -> tuple[int, str]:
-        """How many of ``wanted`` such jobs may start, and the limit that binds if not all may."""
-        binding = ""
-        for check in self.checks(owner):
-            here = self._room_within(check, amounts)
-            if here < wanted:
-                wanted, binding = int(here), check.text
-        return wanted, binding
-
-    def take(self, owner: Owner, amounts: Mapping[str, float], jobs: int) -> None:
-        for check in self.checks(owner):
-            if check.rule is _Rule.SHARED:
-                self._left[check.purse] = self._left_in(check) - jobs * amounts.get(check.measure, 0.0)
-
-    def _left_in(self, check: _Check) -> float:
-        return self._left.get(check.purse, check.bound.limit - check.bound.used)
-
-    def _room_within(self, check: _Check, amounts: Mapping[str, float]) -> float:
-        if check.rule is _Rule.SPENT:
-            return math.inf if check.bound.used < check.bound.limit else 0
-        amount = amounts.get(check.measure, 0.0)
-        if amount <= 0:
-            return math.inf
-        if check.rule is _Rule.EACH:
-            return math.inf if amount <= check.bound.limit else 0
-        return max(0.0, self._left_in(check) // amount)
+        return tuple(self._all(owner))
 
     def _all(self, owner: Owner) -> Iterator[_Check]:
         """The limits that count, those of the first level that has one of a kind hiding the later levels'."""
         limits = self._limits
         for name in owner.licences:
             bound = Bound(self._free.get(name, 0))
-            yield _Check(("licence", name), bound, _Rule.SHARED, f"licence {name}", f"no free licence of {name}")
+            purse = self._purse(("licence", name), bound)
+            yield _Check(name, bound, _Rule.SHARED, f"licence {name}", f"no free licence of {name}", purse)
         seen: set[str] = set()
         for name in dict.fromkeys((self._partition_qos.get(owner.partition, ""), owner.qos)):
             qos = limits.qos.get(name)
             if qos is None:
                 continue
             number = limits.numbers.get(owner.user, owner.user)
+            of_account, of_user = qos.of_account.get(owner.account, {}), qos.of_user.get(number, {})
             found = [
-                *_checks(("qos", name), qos.bounds, f"QOS {name}"),
-                *_checks(("qos", name, "account", owner.account), qos.of_account.get(owner.account, {}), f"QOS {name}"),
-                *_checks(("qos", name, "user", number), qos.of_user.get(number, {}), f"QOS {name}"),
+                *self._checks(("qos", name), qos.bounds, f"QOS {name}"),
+                *self._checks(("qos", name, "account", owner.account), of_account, f"QOS {name}"),
+                *self._checks(("qos", name, "user", number), of_user, f"QOS {name}"),
             ]
-            yield from (check for check in found if check.purse[-1] not in seen)
-            seen |= {_HIDES.get(check.purse[-1], check.purse[-1]) for check in found}
-            seen |= {check.purse[-1] for check in found}
-        yield from (check for check in self._of_associations(owner) if check.purse[-1] not in seen)
+            yield from (check for check in found if check.name not in seen)
+            seen.update(word for check in found for word in (check.name, _HIDES.get(check.name, check.name)))
+        yield from (check for check in self._of_associations(owner) if check.name not in seen)
 
     def _of_associations(self, owner: Owner) -> Iterator[_Check]:
         known = self._limits.associations
         own = known.get((owner.account, owner.user, owner.partition)) or known.get((owner.account, owner.user, ""))
         if own is not None:
             purse = ("user", own.account, own.user, own.partition)
-            yield from _checks(purse, own.bounds, f"user {own.user} in account {own.account}")
+            yield from self._checks(purse, own.bounds, f"user {own.user} in account {own.account}")
         account, above = owner.account, 0
         while account and above <= len(known):
             record = known.get((account, "", ""))
             if record is None:
                 return
             bounds = {name: bound for name, bound in record.bounds.items() if not name.startswith(_INHERITED)}
-            yield from _checks(("account", account), bounds, f"account {account}")
+            yield from self._checks(("account", account), bounds, f"account {account}")
             account, above = record.parent, above + 1
 
+    def _checks(self, owner: tuple[str, ...], bounds: Bounds, whose: str) -> Iterator[_Check]:
+        for name, bound in bounds.items():
+            kind, _, what = name.partition(" ")
+            rule, measure = _NAMES.get(kind, (None, ""))
+            if rule is not None:
+                text = f"limit {name}={bound.limit:.15g} of {whose}"
+                yield _Check(name, bound, rule, measure + what, text, self._purse((*owner, name), bound))
 
-def _checks(owner: tuple[str, ...], bounds: Bounds, whose: str) -> Iterator[_Check]:
-    for name, bound in bounds.items():
-        kind, _, what = name.partition(" ")
-        rule, measure = _NAMES.get(kind, (None, ""))
-        if rule is not None:
-            yield _Check((*owner, name), bound, rule, measure + what, f"limit {name}={bound.limit:.15g} of {whose}")
+    def _purse(self, key: tuple[str, ...], bound: Bound) -> _Purse:
+        known = self._purses.get(key)
+        if known is None:
+            known = self._purses[key] = _Purse(bound.limit - bound.used)
+        return known
 
 
 def give_out(
@@ -177,65 +173,77 @@ def give_out(
     ``partition_qos``: the QOS of the partitions that have one. A licence that is not among ``free_licences`` counts
     as none free.
     """
-    giver = _Giver(Purses(limits, partition_qos, free_licences), queue)
+    giver = _Giver(Purses(limits, partition_qos, free_licences))
     jobs, helps = list(queue.jobs), Wait.HELPS
+    statuses, requests = queue.statuses, queue.requests
     waiting = [i for i, job in enumerate(jobs) if job.wait is helps and job.state is JobState.PENDING]
     waiting.sort(key=lambda index: -jobs[index].priority)
     for index in waiting:
         job = jobs[index]
+        client = giver.client(statuses[index], job.shape)
+        if not client.wallets:
+            continue
         wanted = max(1, job.startable_tasks)
-        room, said = giver.room(index, job, wanted)
+        room, said = giver.room(client, requests[index], job.shape.walltime_s, wanted)
         if not room:
-            jobs[index] = replace(job, wait=Wait.NO, reason=f"{job.reason} ({said})")
+            jobs[index] = waiting_otherwise(job, Wait.NO, f"{job.reason} ({said})")
         elif room < wanted:
             jobs[index] = replace(job, throttle=job.running_tasks + room)
     return tuple(jobs)
 
 
+@dataclass(slots=True, eq=False)
+class _Client:
+    """Jobs that meet the same limits."""
+
+    wallets: tuple[tuple[_Check, ...], ...]  # one per partition; none if there is one where no limit meets them
+    licences: str
+    refused: dict[tuple[str, float], str]  # which requests got no room, and why
+    closed: str = ""  # why there is no room for any request
+
+
 class _Giver:
-    """Gives room to jobs, one after the other; remembers which kinds of job got none."""
+    """Gives room to jobs, one after the other."""
 
-    def __init__(self, purses: Purses, queue: Queue) -> None:
+    def __init__(self, purses: Purses) -> None:
         self._purses = purses
-        self._queue = queue
         self._amounts = _Amounts()
-        self._owners: dict[tuple[Status, str, tuple[str, ...]], tuple[Owner, ...]] = {}
-        self._refused: dict[tuple[tuple[Owner, ...], str, str, float], str] = {}
+        self._clients: dict[tuple[Status, str, tuple[str, ...]], _Client] = {}
 
-    def room(self, index: int, job: Job, wanted: int) -> tuple[int, str]:
-        """So many of the wanted tasks may start; if none, why not."""
-        queue = self._queue
-        owners, licences = self._owners_of(queue.statuses[index], job), queue.licences.get(index, "")
-        if not owners:
-            return wanted, ""
-        requested, walltime_s = queue.requests[index], job.shape.walltime_s
-        like = (owners, requested, licences, walltime_s)
-        said = self._refused.get(like)
-        if said is not None:
-            return 0, said
-        amounts = self._amounts.of(requested, licences, walltime_s)
-        for owner in owners:
-            room, said = self._purses.room(owner, amounts, wanted)
-            if room:
-                self._purses.take(owner, amounts, room)
-                return room, ""
-        self._refused[like] = said or ""
-        return 0, said or ""
-
-    def _owners_of(self, status: Status, job: Job) -> tuple[Owner, ...]:
-        """One per partition of the job; none if there is one where no limit meets it."""
-        whose = (status, job.shape.account, job.shape.queues)
-        known = self._owners.get(whose)
+    def client(self, status: Status, shape: Shape) -> _Client:
+        key = (status, shape.account, shape.queues)
+        known = self._clients.get(key)
         if known is None:
             licences = tuple(sorted(licences_in(status.licences)))
-            known = tuple(
-                Owner(status.user, job.shape.account, status.qos, place, licences)
-                for place in job.shape.queues or ("",)
-            )
-            if any(not self._purses.checks(owner) for owner in known):
-                known = ()
-            self._owners[whose] = known
+            places = shape.queues or ("",)
+            owners = (Owner(status.user, shape.account, status.qos, place, licences) for place in places)
+            wallets = tuple(self._purses.checks(owner) for owner in owners)
+            known = self._clients[key] = _Client(wallets if all(wallets) else (), status.licences, {})
         return known
+
+    def room(self, client: _Client, requested: str, walltime_s: float, wanted: int) -> tuple[int, str]:
+        """So many of the wanted tasks may start; if none, why not. Room once refused does not come back."""
+        if client.closed:
+            return 0, client.closed
+        said = client.refused.get((requested, walltime_s))
+        if said is not None:
+            return 0, said
+        amounts = self._amounts.of(requested, client.licences, walltime_s)
+        said = ""
+        for wallet in client.wallets:
+            room = wanted
+            for check in wallet:
+                here = check.room(amounts)
+                if here < room:
+                    room, said = int(here), check.text
+                    if check.measure in _EVERY_JOBS and check.purse.left < 1 and len(client.wallets) == 1:
+                        client.closed = said
+            if room:
+                for check in wallet:
+                    check.purse.left -= room * amounts.get(check.measure, 0.0)
+                return room, ""
+        client.refused[requested, walltime_s] = said
+        return 0, said
 
 
 class _Amounts:
@@ -281,7 +289,7 @@ def lower_alike(queue: Queue) -> tuple[Job, ...]:
         groups = (("", "", qos), ("", account, qos), (user, "", qos), ("", account, ""), (user, account, ""))
         reason = next((limited[group] for group in groups if group in limited), "")
         if reason:
-            jobs[index] = replace(job, wait=Wait.NOT_YET, reason=f"Priority (its like wait for {reason})")
+            jobs[index] = waiting_otherwise(job, Wait.NOT_YET, f"Priority (its like wait for {reason})")
     return tuple(jobs)
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.job import Job, JobState, Shape, Wait
-from dynamiccluster.schedulers.slurm.jobs_parse import Queue, Status
+from dynamiccluster.schedulers.slurm.jobs_parse import Queue, Status, waiting_otherwise
 from dynamiccluster.schedulers.slurm.nodes_parse import RESERVED_HOLDS
 from dynamiccluster.schedulers.slurm.reservations_parse import Reservation
 
@@ -44,24 +44,26 @@ def lower_reserved(
     if not judge.matters(queue.statuses):
         return queue.jobs
     jobs = list(queue.jobs)
-    verdicts: dict[tuple[Status, int], _Verdict] = {}
+    verdicts: dict[tuple[Status, str, tuple[str, ...], int], _Verdict] = {}
     shapes: dict[tuple[int, tuple[str, ...]], Shape] = {}
     for index, (job, status) in enumerate(zip(jobs, queue.statuses, strict=True)):
         if job.state is not JobState.PENDING or job.wait is not Wait.HELPS:
             continue
-        key = (status, id(job.shape))
+        shape = job.shape
+        key = (status, shape.account, shape.queues, shape.walltime_s)
         verdict = verdicts.get(key)
         if verdict is None:
-            verdict = verdicts[key] = judge.verdict(status, job.shape)
+            verdict = verdicts[key] = judge.verdict(status, shape)
         if verdict is _UNTOUCHED:
             continue
         if verdict.wait is Wait.HELPS:
-            same = (id(job.shape), verdict.queues)
-            shape = shapes.setdefault(same, replace(job.shape, queues=job.shape.queues + verdict.queues))
-            jobs[index] = replace(job, shape=shape)
+            same = (id(shape), verdict.queues)
+            if same not in shapes:
+                shapes[same] = replace(shape, queues=shape.queues + verdict.queues)
+            jobs[index] = replace(job, shape=shapes[same])
         else:
             said = f"{job.reason} ({verdict.said})"
-            jobs[index] = replace(job, wait=verdict.wait, reason=said, eligible_at=verdict.until_at)
+            jobs[index] = waiting_otherwise(job, verdict.wait, said, verdict.until_at)
     return tuple(jobs)
 
 
