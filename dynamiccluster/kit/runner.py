@@ -32,6 +32,9 @@ MAX_ERROR_BYTES = 64 * 1024
 PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 """What may be put into a placeholder of a command template."""
 
+PLAIN_GROUP = re.compile(r"@?[A-Za-z0-9._-]+")
+"""The same for groups of hosts, whose names begin with ``@`` in Grid Engine."""
+
 PLAIN_JOB_ID = re.compile(r"[A-Za-z0-9._\[\]-]+")
 """The same for job ids, which may be those of arrays: ``12[3].head``."""
 
@@ -242,8 +245,16 @@ class CommandTemplate:
     shell: bool  # has a pipe or back-quotes
     highest: int  # number of the highest placeholder; -1 = none
 
-    def argv(self, values: Sequence[str], *, job_ids: Collection[int] = (), keep_empty: bool = False) -> list[str]:
-        """The command with ``values`` put in. ``job_ids``: which of them may also hold square brackets.
+    def argv(
+        self,
+        values: Sequence[str],
+        *,
+        job_ids: Collection[int] = (),
+        groups: Collection[int] = (),
+        keep_empty: bool = False,
+    ) -> list[str]:
+        """The command with ``values`` put in. ``job_ids``: which of them may also hold square brackets; ``groups``:
+        which may begin with ``@``.
 
         A word that is empty once filled in is left out (``{0} {1}`` for an optional ``-h HOST``), unless
         ``keep_empty``, where each word keeps its place.
@@ -253,7 +264,7 @@ class CommandTemplate:
         if self.highest >= len(values):
             raise BadConfigError(f"{self.text!r}: there is no value for {{{self.highest}}}, only {len(values)} given")
         for number, value in enumerate(values):
-            allowed = PLAIN_JOB_ID if number in job_ids else PLAIN
+            allowed = PLAIN_JOB_ID if number in job_ids else PLAIN_GROUP if number in groups else PLAIN
             if value and not allowed.fullmatch(value):
                 raise BadConfigError(
                     f"{self.text!r}: the value for {{{number}}}, {value[:100]!r}, has characters that are not allowed"

@@ -1,0 +1,1 @@
+"""Grid Engine: the adapter, its commands and the parsers of their output."""

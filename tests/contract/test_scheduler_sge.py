@@ -1,0 +1,90 @@
+"""The contract of schedulers on a real Grid Engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from scheduler_suite import CLUSTER, RESOURCE, SERIALS, Harness, SchedulerSuite
+
+from dynamiccluster.clouds.local import LocalCloud
+from dynamiccluster.model.action import LaunchedInstance, NodeSpec
+from dynamiccluster.model.job import Shape
+from dynamiccluster.schedulers.base import Scheduler
+from dynamiccluster.testing.sge_bed import SgeBed, sge_bed, why_not
+
+
+class SgeHarness:
+    def __init__(self, bed: SgeBed) -> None:
+        self.bed = bed
+        self.scheduler: Scheduler = bed.scheduler(CLUSTER)
+        self.names = bed.names(CLUSTER)
+        self.machines: dict[str, tuple[LocalCloud, LaunchedInstance]] = {}
+        self.resolved: set[str] = set()
+
+    def boot(self, name: str) -> str:
+        """A name that comes again must keep its address: qmaster remembers it for minutes."""
+        serial = next(SERIALS)
+        first = 10 * int(name.rpartition("-")[2])
+        cloud = self.bed.cloud(CLUSTER, state=f"instances-{serial}", first=first)
+        (machine,) = cloud.launch(f"l{serial}", RESOURCE, [NodeSpec(f"n{serial}", name)])
+        self.machines[name] = (cloud, machine)
+        return machine.address
+
+    def resolve(self, name: str, address: str) -> None:
+        self.names.add(name, address)
+        self.resolved.add(name)
+
+    def crash(self, name: str) -> None:
+        cloud, machine = self.machines[name]
+        cloud.terminate([machine.instance_id])
+        self.bed.cut(machine.address)
+
+    def submit(self, shape: Shape, run_s: float) -> str:
+        slots = shape.chunk.cores * shape.chunks
+        words = ["-q", ",".join(shape.queues), "-l", f"h_vmem={shape.chunk.memory_mib // shape.chunk.cores}M"]
+        if slots > 1:
+            words += ["-pe", f"per{shape.chunk.cores}" if shape.distinct else "smp", str(slots)]
+        for group in shape.features:
+            words += ["-l", group[0]]
+        return self.bed.qsub(*words, script=f"sleep {run_s:g}")
+
+    def hold_as_somebody(self, name: str, text: str) -> str:
+        self.bed.run("qmod", "-d", f"*@{name}")
+        return "disabled"  # nothing keeps the text
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def clear(self) -> None:
+        """Leave the bed as it was before the test."""
+        self.bed.cancel(*dict.fromkeys(job.job_id.partition(".")[0] for job in self.scheduler.poll().jobs))
+        for name in self.machines:
+            self.crash(name)
+        for host in self.scheduler.poll().hosts:
+            if not host.template:
+                self.scheduler.evacuate(host.name, host.jobs, delete_jobs=True)
+                self.scheduler.remove(host.name)
+        for name in self.resolved:
+            self.names.remove(name)
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[SgeBed]:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with sge_bed("10.78.1.0/24") as running:
+        yield running
+
+
+@pytest.mark.system
+@pytest.mark.timeout(180)
+class TestSge(SchedulerSuite):
+    @pytest.fixture
+    def harness(self, bed: SgeBed) -> Iterator[Harness]:
+        sge = SgeHarness(bed)
+        sge.scheduler.declare([RESOURCE])
+        yield sge
+        sge.clear()
