@@ -21,10 +21,10 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "system"), str(pathlib.Path(__file__).parent)]
 
-from round_picture import Job, Round, draw  # noqa: E402
-from rounds.service import Service, kind, running, until_declared  # noqa: E402
+from round_picture import Job, Round, draw  # noqa: E402 - the path above comes first
+from rounds.service import Service, kind, running, until_declared  # noqa: E402 - the path above comes first
 
-from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not  # noqa: E402
+from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not  # noqa: E402 - the path above comes first
 
 PICTURES = ROOT / "docs" / "pictures"
 NETWORK = "10.77.9.0/24"
