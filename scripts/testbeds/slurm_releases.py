@@ -63,10 +63,12 @@ class OfThisMachine:
 MACHINE = """\
 #!/bin/sh
 # In mounts of our own: see the Debian 13 through an overlay that nobody can write to, and run a command there.
-# /tmp is this machine's, so that jobs and programs may use files that a test has made.
+# /tmp is this machine's, so that jobs and programs may use files that a test has made; whole it stands in /machine,
+# for programs that slurmctld calls.
 set -eu
 root={prefix}/root
 mount -t overlay -o lowerdir={prefix}/over:{debian} overlay "$root"
+mount --rbind / "$root/machine"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --bind /tmp "$root/tmp"
@@ -105,7 +107,7 @@ class OfTrixie:
     def files(self, prefix: pathlib.Path, tag: str) -> dict[str, str]:
         if any(character in str(prefix) for character in " ,:\\'\""):
             raise RefusedError(f"{prefix} has characters that mount(8) would misread")
-        for name in ("root", f"over{prefix}", "over/etc"):
+        for name in ("root", f"over{prefix}", "over/etc", "over/machine"):
             (prefix / name).mkdir(parents=True, exist_ok=True)
         return {
             "bin/inside": INSIDE.format(prefix=prefix),

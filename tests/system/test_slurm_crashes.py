@@ -8,18 +8,16 @@ from collections.abc import Iterator
 import pytest
 from rounds.kills import GENERAL, RESOURCES, SOME_STEPS, at_step, first_telling, live_through
 from rounds.service import Service
+from slurm_harness import RELEASES, bed_or_skip
 
-from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
+from dynamiccluster.testing.slurm_bed import SlurmBed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm-crashes")]
 
 
-@pytest.fixture(scope="module")
-def bed() -> Iterator[SlurmBed]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    with slurm_bed("10.77.5.0/24") as made:
+@pytest.fixture(scope="module", params=RELEASES)
+def bed(request: pytest.FixtureRequest) -> Iterator[SlurmBed]:
+    with bed_or_skip(request.param, "10.77.5.0/24") as made:
         yield made
 
 

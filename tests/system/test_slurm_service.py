@@ -10,18 +10,16 @@ import pytest
 from rounds.mixed import resources, round_of_mixed_jobs
 from rounds.races import lanes, race
 from rounds.service import Service, kind, running, until_declared
+from slurm_harness import RELEASES, bed_or_skip
 
-from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
+from dynamiccluster.testing.slurm_bed import SlurmBed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm-service")]
 
 
-@pytest.fixture(scope="module")
-def bed() -> Iterator[SlurmBed]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    with slurm_bed("10.77.4.0/24") as made:
+@pytest.fixture(scope="module", params=RELEASES)
+def bed(request: pytest.FixtureRequest) -> Iterator[SlurmBed]:
+    with bed_or_skip(request.param, "10.77.4.0/24") as made:
         yield made
 
 
