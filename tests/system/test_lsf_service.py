@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_gr
 def bed() -> Iterator[LsfBed]:
     if os.environ.get(SWITCH) != "1":
         pytest.skip(f"takes minutes: set {SWITCH}=1")
-    with lsf_bed("10.80.5.0/24" if os.geteuid() == 0 else "") as made:
+    with lsf_bed("10.80.12.0/24" if os.geteuid() == 0 else "") as made:
         yield made
 
 

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 
 from dynamiccluster.errors import UnknownOutcomeError
 from dynamiccluster.kit.runner import Completed
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.resource import Resource
+from dynamiccluster.schedulers.lsf.adapter import LsfScheduler, LsfSettings
 from dynamiccluster.testing.runner import Call, FakeRunner
 
 NOW = 1_795_158_000.0  # 2026-11-20 07:00 UTC, some minutes after the recordings
+SMALL = Resource("small", "x", "t", Capacity(4, 4000), max_nodes=3, features=frozenset({"fast"}))
+MARK = "dynamiccluster:c1:n1"
 
 OPENLAVA = "OpenLava 4.0dev4, Nov 20 2026\n\nMy cluster name is openlava\nMy master name is hn01\n"
 LSF = "IBM Spectrum LSF Standard 10.1.0.13, Apr 15 2022\n\nMy cluster name is c1\nMy master name is hn01\n"
@@ -27,6 +32,14 @@ LOAD = """
 
 """
 BAD_HOST = "Bad host name, host group name or cluster name\n"
+
+
+class FixedClock:
+    def now(self) -> float:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
 
 
 @dataclass
@@ -146,7 +159,7 @@ class FakeLsf:
             return "LSF is down. Please wait ...\n" + json.dumps(
                 {"COMMAND": "bhosts", "HOSTS": len(records), "RECORDS": records}
             )
-        return "".join(self._long(host) for host in known.values())
+        return "".join(self._long(host) for host in (known or {"": FakeHost("hn01", slots=0)}).values())
 
     def _record(self, host: FakeHost) -> dict[str, str]:
         figures = {"MAX": str(host.slots), "NJOBS": str(host.jobs), "RUN": str(host.jobs)}
@@ -245,3 +258,7 @@ class FakeLsf:
     def _lsadmin(self, call: Call, words: list[str]) -> Completed | str:
         self.hosts.pop(words[-1], None)
         return ""
+
+
+def adapter(lsf: FakeLsf, settings: LsfSettings | None = None, **options: object) -> LsfScheduler:
+    return LsfScheduler(lsf.runner, FixedClock(), "c1", settings=settings, **options)  # type: ignore[arg-type]

@@ -273,6 +273,14 @@ def test_what_is_no_list_of_jobs(text: str) -> None:
         lsf(text)
 
 
+def test_an_openlava_list_that_was_cut_off_anywhere() -> None:
+    text = recorded("s5_bjobs_UF.txt")
+    assert len(list(read_uf(text, "project", "\n\n", True))) == text.count("Job <")
+    for end in range(1, len(text)):
+        with pytest.raises(ValueError, match=r"cut off|no job in it"):
+            list(read_uf(text[:end], "project", "\n\n", True))
+
+
 @pytest.mark.parametrize("share", [0.999, 0.7, 0.3])
 def test_a_list_that_was_cut_off(share: float) -> None:
     text = recorded("s5_bjobs_UF.txt").rstrip()

@@ -51,6 +51,8 @@ _MISLEADING = (
 
 _NONE_FOUND = re.compile(r"\bNo (?:unfinished |matching |pending |running )?job(?:s)? found|\bNo job found in ")
 
+_NO_RECORDS = re.compile(r'"RECORDS"\s*:\s*\[\s*\]\s*\}\s*\Z')
+
 _MEANINGS: tuple[tuple[str, type[DynamicClusterError]], ...] = (
     ("not responding", TransientError),  # seen: it goes on trying
     ("LIM is down", TransientError),  # seen
@@ -141,8 +143,10 @@ class LsfCalls:
             completed = self._run(program, arguments)
         except UnknownOutcomeError as error:
             raise TransientError(str(error)) from error
-        if completed.returncode == 0 or found_nothing(completed):
+        if (completed.returncode == 0 and completed.stdout.strip()) or found_nothing(completed):
             return completed.stdout
+        if completed.returncode == 0:  # each of them always has something to say
+            raise TransientError(f"{program} printed nothing")
         said = _said(completed)
         kind = meaning(said)
         if kind is UnknownOutcomeError:
@@ -183,8 +187,10 @@ class LsfCalls:
 
 
 def found_nothing(completed: Completed) -> bool:
-    """Whether the answer is that there are none: 255, no output, and LSF's sentence for it."""
-    return not completed.stdout.strip() and bool(_NONE_FOUND.search(completed.stderr))
+    """Whether the answer is that there are none: 255 with its sentence and no output, or with an empty list."""
+    if completed.stdout.strip():
+        return bool(_NO_RECORDS.search(completed.stdout))
+    return bool(_NONE_FOUND.search(completed.stderr))
 
 
 def _said(completed: Completed) -> str:

@@ -41,8 +41,9 @@ _EFFECTIVE = re.compile(r"\n Combined: ?(.*)\n Effective: ?(.*)(?:\n|\Z)")
 _LIMIT_NAMES = re.compile(r"\n ((?:(?:CPULIMIT|RUNLIMIT|PROCLIMIT|TASKLIMIT)\s+)+)\n([^\n]*)")
 _MINUTES = re.compile(r"(\d+(?:\.\d+)?) min")
 _REASONS = " PENDING REASONS:\n"
-_TAIL = " loadStop "
-_DETAILS = " Effective:"
+_TAIL = "\n loadStop "
+_DETAILS = "\n Effective:"
+"""What a record ends with: the second after the first, in later versions."""
 
 
 def unwrap(text: str) -> str:
@@ -50,25 +51,32 @@ def unwrap(text: str) -> str:
     return text.replace(_WRAP, "")
 
 
-def read_uf(text: str, account: str) -> Records:
+def read_uf(text: str, account: str, end: str = "\n", details: bool = False) -> Records:
     """The records in ``text``. ``account``: what is taken as a job's account, ``project``, ``user_group`` or ``user``.
+
+    ``end``: what a whole list ends with; ``details``: whether this version's records have them.
 
     :raises ValueError: the text was cut off.
     """
     starts = [found.end() for found in _START.finditer(text)]
     if not starts:
-        if text.strip():
+        if text:
             raise ValueError(f"there is no job in it; it begins {text.strip()[:80]!r}")
         return
     ends = [*starts[1:], len(text)]
     last = text[starts[-1] :]
-    complete = text.endswith("\n") and _TAIL in last
-    if not complete or (_DETAILS in text[starts[0] : ends[0]]) != (_DETAILS in last):
+    complete = text.endswith(end) and _TAIL in last and not last.rstrip().endswith(_RULE)
+    if not complete or has_details(last) != (details or has_details(text[starts[0] : ends[0]])):
         raise ValueError("the list of jobs was cut off")
     del last
     requests: dict[Request, Request] = {}
-    for start, end in zip(starts, ends, strict=True):
-        yield _record(text[start:end], account, requests)
+    for first, behind in zip(starts, ends, strict=True):
+        yield _record(text[first:behind], account, requests)
+
+
+def has_details(text: str) -> bool:
+    """Whether records end with how LSF reads their resource requirements, as those of later versions do."""
+    return _DETAILS in text[max(text.rfind(_TAIL), 0) :]
 
 
 def _record(text: str, account: str, requests: dict[Request, Request]) -> Record | Unreadable:

@@ -19,7 +19,7 @@ from dynamiccluster.schedulers.lsf.hosts_parse import (
 from dynamiccluster.schedulers.lsf.json_parse import HOST_FIELDS, JOB_FIELDS, MORE_JOB_FIELDS, read_jobs
 from dynamiccluster.schedulers.lsf.record import Record, Unreadable
 from dynamiccluster.schedulers.lsf.site_parse import Dialect
-from dynamiccluster.schedulers.lsf.uf_parse import read_uf, unwrap
+from dynamiccluster.schedulers.lsf.uf_parse import has_details, read_uf, unwrap
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ class Views:
         self._jobs: Callable[[], Iterator[Record | Unreadable]] = self._jobs_long
         self._hosts: Callable[[str], Listing[BatchHost]] = self._hosts_long
         self._flag = "-UF"
+        self._end = "\n\n" if dialect is Dialect.OPENLAVA else "\n"  # seen, and in its source; LSF's is not known
+        self._details = False
         if dialect is Dialect.LSF:
             self._jobs, self._hosts = self._jobs_json, self._hosts_json
 
@@ -77,7 +79,8 @@ class Views:
                 raise
             self._flag = "-l"  # before OpenLava 3 and LSF 9
             text = self._calls.ask("bjobs", "-u", "all", self._flag)
-        return read_uf(unwrap(text) if self._flag == "-l" else text, self._account)
+        self._details |= has_details(text)  # where they are missing from now on, something was cut off
+        return read_uf(unwrap(text) if self._flag == "-l" else text, self._account, self._end, self._details)
 
     def _jobs_json(self) -> Iterator[Record | Unreadable]:
         for _ in range(len(MORE_JOB_FIELDS) + 2):
