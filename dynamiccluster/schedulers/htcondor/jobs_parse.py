@@ -277,7 +277,10 @@ class _Reader:
         }
         unknown = [f"{name} = {expression(ad.get(name))}" for name, amount in sizes.items() if amount is None]
         device = self._device(ad, unknown)
-        groups = self._reading.offers.groups(terms, sizes["RequestDisk"] or 0)
+        groups = (
+            *self._reading.offers.groups(terms, sizes["RequestDisk"] or 0),
+            *self._reading.offers.chosen(special),
+        )
         if terms.unknown and wanted is not None:
             question = " && ".join(f"({term})" for term in terms.unknown)
             verdict = self._reading.offers.verdict(self._reading.evaluator, question, ad)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dynamiccluster.model.resource import Resource
+from dynamiccluster.schedulers.htcondor.cloud_words import wishes
 from dynamiccluster.schedulers.htcondor.requirements_parse import Requirements
 
 AttributeValue = str | int | float | bool
@@ -81,6 +82,10 @@ class Offers:
         if len(large) < len(self._ads):
             groups.append(tuple(large) or (f"Disk>={needed}",))
         return tuple(dict.fromkeys(groups))
+
+    def chosen(self, special: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
+        """The features that a job asks for in Cloud Scheduler's way."""
+        return tuple(self._group(group) for group in wishes(special, self.attributes))
 
     def verdict(self, evaluator: Evaluates, text: str, job: Mapping[str, Any]) -> Verdict:
         """Which resources an expression allows."""
