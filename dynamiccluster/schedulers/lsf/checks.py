@@ -17,11 +17,11 @@ _TRIALS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "bjobs": (("-u", "all", "-w"), "", "jobs of all users can be listed"),
     "bqueues": (("-l",), "QUEUE:", "queues can be listed"),
     "badmin": (("ckconfig",), "", "this user may administer LSF: its configuration is checked by it, and good"),
-    "brequeue": (("-V",), "", "jobs can be sent back to their queue"),
-    "bkill": (("-V",), "", "jobs can be deleted"),
-    "lsaddhost": (("-V",), "", "hosts can be added (OpenLava)"),
-    "lsrmhost": (("-V",), "", "hosts can be removed (OpenLava)"),
-    "lsadmin": (("-V",), "", "hosts can be made to expire (LSF)"),
+    "brequeue": (("-V",), "", "it can be run (it sends jobs back to their queue)"),
+    "bkill": (("-V",), "", "it can be run (it deletes jobs)"),
+    "lsaddhost": (("-V",), "", "it can be run (it adds hosts to OpenLava)"),
+    "lsrmhost": (("-V",), "", "it can be run (it removes hosts from OpenLava)"),
+    "lsadmin": (("-V",), "", "it can be run (it makes hosts of LSF expire)"),
 }
 """Arguments, what the answer must contain, and what that proves. ``-V`` tells the version and does nothing else."""
 
