@@ -175,8 +175,8 @@ def shapes_fingerprint(policy: Policy) -> str:
     """A short word for everything about the resources that a scheduler may want to know beforehand."""
     shapes = [
         (
-            *(r.name, r.capacity, sorted(r.features), r.gpu_type, sorted(r.queues), r.reservation),
-            *((r.numbered(1), r.max_nodes) if r.provisioning is Provisioning.SCHEDULER else ()),
+            *(r.name, r.capacity, sorted(r.features), r.gpu_type, sorted(r.queues), r.reservation, r.max_nodes),
+            *((r.numbered(1),) if r.provisioning is Provisioning.SCHEDULER else ()),
         )
         for r in policy.resources.values()
     ]

@@ -83,5 +83,3 @@ def test_a_reserved_queue_will_do(tmp_path: Path) -> None:
 def test_more_hosts_are_declared_anew(tmp_path: Path) -> None:
     few = loaded(tmp_path, GOOD).policy
     assert shapes_fingerprint(few) != shapes_fingerprint(loaded(tmp_path, GOOD.replace("20", "21")).policy)
-    more_small = GOOD.replace("{max: 2}", "{max: 3}")
-    assert shapes_fingerprint(few) == shapes_fingerprint(loaded(tmp_path, more_small).policy)

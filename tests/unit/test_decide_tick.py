@@ -163,8 +163,9 @@ def test_no_declaring_without_a_scheduler_or_where_it_needs_none() -> None:
 
 def test_only_what_a_scheduler_may_want_to_know_changes_the_fingerprint() -> None:
     known = shapes_fingerprint(policy())
-    assert shapes_fingerprint(policy(resource(max_nodes=99, priority=5))) == known
-    for changed in (resource(cores=5), resource(features=frozenset({"a"})), resource(queue="q"), resource("s")):
+    assert shapes_fingerprint(policy(resource(priority=5))) == known
+    more = resource(max_nodes=99)  # a gang of 99 is refused where 98 of its shape are known
+    for changed in (more, resource(cores=5), resource(features=frozenset({"a"})), resource(queue="q"), resource("s")):
         assert shapes_fingerprint(policy(changed)) != known
     ordered = resource(features=frozenset("abcdefgh"), queues=frozenset("hgfedcba"))
     again = resource(features=frozenset("hgfedcba"), queues=frozenset("abcdefgh"))
