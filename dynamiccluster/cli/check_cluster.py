@@ -96,7 +96,8 @@ def _judged(check: CommandCheck, completed: Completed, poll_s: float) -> CheckRe
         return CheckResult(check, state, message, completed.seconds)
 
     said = completed.complaint
-    if completed.returncode != 0 and not any(words in completed.stderr for words in check.harmless):
+    printed = f"{completed.stderr}\n{completed.stdout}"  # some complain on standard output
+    if completed.returncode != 0 and not any(words in printed for words in check.harmless):
         if completed.returncode in (126, 127) and _NO_PROGRAM.search(
             said
         ):  # sudo's, env's, and the shell's word for it

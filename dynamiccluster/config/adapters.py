@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-SCHEDULERS = ("htcondor", "lsf", "simulated", "slurm", "torque")
+SCHEDULERS = ("htcondor", "lsf", "sge", "simulated", "slurm", "torque")
 CLOUDS = ("aws", "command", "local", "simulated")

@@ -13,7 +13,7 @@ from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud_aws import AwsResource
 from dynamiccluster.config.schema_cloud_local import LocalResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
-from dynamiccluster.config.schema_cluster_sge import SgeCluster
+from dynamiccluster.config.schema_cluster_sge import SgeCluster, sge_remarks
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.schema_cluster_torque import TorqueCluster, torque_remarks
 from dynamiccluster.config.schema_general import DEFAULT_CLUSTER_ID
@@ -83,9 +83,9 @@ def _cluster(settings: Settings, document: Document) -> Iterator[Remark]:
     cluster = settings.cluster
     if isinstance(cluster, SlurmCluster) and cluster.config.slurm_conf:
         yield from _is_there(("cluster", "config", "slurm_conf"), cluster.config.slurm_conf)
-    if isinstance(cluster, SgeCluster) and " -u" not in cluster.config.qstat_command:
-        text = "has no -u, with which it would show only the service's own jobs; `-u '*'` is added"
-        yield ("cluster", "config", "qstat_command"), text
+    if isinstance(cluster, SgeCluster):
+        for key, text in sge_remarks(cluster.config):
+            yield ("cluster", "config", key), text
     if isinstance(cluster, TorqueCluster):
         for key, text in torque_remarks(cluster.config):
             yield ("cluster", "config", key), text

@@ -16,6 +16,9 @@ from dynamiccluster.schedulers.htcondor.checks import checks as htcondor_checks
 from dynamiccluster.schedulers.lsf.adapter import LsfScheduler, LsfSettings
 from dynamiccluster.schedulers.lsf.calls import PROGRAMS as LSF_PROGRAMS
 from dynamiccluster.schedulers.lsf.checks import checks as lsf_checks
+from dynamiccluster.schedulers.sge.adapter import SgeScheduler, SgeSettings
+from dynamiccluster.schedulers.sge.checks import checks as sge_checks
+from dynamiccluster.schedulers.sge.command_lines import Templates as SgeTemplates
 from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 from dynamiccluster.schedulers.slurm.checks import checks as slurm_checks
 from dynamiccluster.schedulers.torque.adapter import TorqueScheduler
@@ -89,6 +92,18 @@ def build_scheduler(
                 settle_s=config["settle_s"],
                 serve_unknown=config["serve_unknown"],
             )
+        case "sge":
+            return SgeScheduler(
+                runner,
+                clock,
+                cluster_id,
+                templates=SgeTemplates(**{key.name: config[f"{key.name}_command"] for key in fields(SgeTemplates)}),
+                qconf=config["qconf_command"],
+                sge_root=config["sge_root"],
+                sge_cell=config["sge_cell"],
+                timeout_s=config["command_timeout_s"],
+                settings=SgeSettings(**{key.name: config[key.name] for key in fields(SgeSettings)}),
+            )
         case "torque":
             return TorqueScheduler(
                 runner,
@@ -111,6 +126,7 @@ def build_scheduler(
 CHECKS: dict[str, Callable[[Mapping[str, Any]], tuple[CommandCheck, ...]]] = {
     "htcondor": htcondor_checks,
     "lsf": lsf_checks,
+    "sge": sge_checks,
     "simulated": lambda config: (),  # has no commands
     "slurm": slurm_checks,
     "torque": torque_checks,

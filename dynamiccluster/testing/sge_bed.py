@@ -23,7 +23,7 @@ from dynamiccluster.kit.clock import Clock, SystemClock, pause
 from dynamiccluster.kit.runner import Runner, SubprocessRunner
 from dynamiccluster.names.hosts_file import HostsFileNames
 from dynamiccluster.schedulers.sge.adapter import SgeScheduler, SgeSettings
-from dynamiccluster.schedulers.sge.commands import Templates
+from dynamiccluster.schedulers.sge.command_lines import Templates
 from dynamiccluster.testing import bed
 from dynamiccluster.testing.bed import Host, Job, JobState, Order
 

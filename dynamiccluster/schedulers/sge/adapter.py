@@ -31,7 +31,8 @@ from dynamiccluster.model.host import Host
 from dynamiccluster.model.job import Job
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
-from dynamiccluster.schedulers.sge.commands import SgeCommands, Templates
+from dynamiccluster.schedulers.sge.command_lines import CommandLines, Templates
+from dynamiccluster.schedulers.sge.commands import SgeCommands
 from dynamiccluster.schedulers.sge.details_parse import Detail, parse_details
 from dynamiccluster.schedulers.sge.hosts_parse import Hosts, Naming, parse_hosts
 from dynamiccluster.schedulers.sge.jobs_parse import parse_jobs, to_look_up, with_accounts, with_details
@@ -84,9 +85,8 @@ class SgeScheduler:
         self._clock = clock
         self._mark_prefix = f"dynamiccluster:{cluster_id}:"
         self._settings = settings or SgeSettings()
-        self._commands = SgeCommands(
-            runner, templates or Templates(), qconf=qconf, sge_root=sge_root, sge_cell=sge_cell, timeout_s=timeout_s
-        )
+        lines = CommandLines(templates or Templates(), qconf, sge_root, sge_cell)
+        self._commands = SgeCommands(runner, lines, timeout_s)
         self._sites = Sites(self._commands, clock)
         self._membership = Membership(self._commands)
         self._resources: tuple[Resource, ...] = ()
@@ -109,7 +109,7 @@ class SgeScheduler:
         for words in queue.unknown_letters - self._puzzling:
             self._puzzling.add(words)
             log.warning("unknown state of a job: %s", words)
-        jobs = lower_unserved(queue, self._detailed(queue.jobs, by_project), site, hosts.shared)
+        jobs = lower_unserved(queue, self._detailed(queue.jobs, rules, by_project), site, hosts.shared)
         return SchedulerView(started_at, self._clock.now(), jobs, hosts.hosts, dropped=hosts.dropped + queue.dropped)
 
     def declare(self, resources: Sequence[Resource]) -> None:
@@ -242,7 +242,7 @@ class SgeScheduler:
         host = self.find(host_name)
         return [job_id for job_id in job_ids if host is not None and job_id in host.jobs]
 
-    def _detailed(self, jobs: tuple[Job, ...], by_project: bool) -> tuple[Job, ...]:
+    def _detailed(self, jobs: tuple[Job, ...], rules: Rules, by_project: bool) -> tuple[Job, ...]:
         """The jobs with what only ``qstat -j`` tells, where something depends on it."""
         by_account = not by_project and self._accounts_matter()
         numbers = ["*"] if by_account and jobs else to_look_up(jobs, _MOST_DETAILS)
@@ -254,10 +254,10 @@ class SgeScheduler:
         except ValueError as error:
             raise TransientError(f"qstat -j: {error}") from error
         jobs = with_details(jobs, details)
-        return with_accounts(jobs, details) if by_account else jobs
+        return with_accounts(jobs, details, rules.accounts) if by_account else jobs
 
     def _accounts_matter(self) -> bool:
-        return any(resource.reservation.account for resource in self._resources)
+        return bool(self._reserved_accounts())
 
     def _rules(self, hosts: Hosts) -> Rules:
         return Rules(
@@ -267,7 +267,11 @@ class SgeScheduler:
             frozenset(self._settings.hostgroups),
             hosts.shared,
             {f"{resource.name_prefix}-00000000": resource.word for resource in self._resources},
+            {account.removeprefix("@"): account for account in self._reserved_accounts()},
         )
+
+    def _reserved_accounts(self) -> list[str]:
+        return [resource.reservation.account for resource in self._resources if resource.reservation.account]
 
     def _naming(self, site: Site) -> Naming:
         known = site.complexes

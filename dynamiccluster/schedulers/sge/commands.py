@@ -8,9 +8,8 @@ with 0 when it did nothing. So whoever changes something looks afterwards whethe
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 
 from dynamiccluster.errors import (
     AuthError,
@@ -20,13 +19,8 @@ from dynamiccluster.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from dynamiccluster.kit.runner import Completed, Runner, parse_template
-from dynamiccluster.schedulers.sge.programs import completed, leading_words, located, program, root_of
-
-_ENVIRONMENT = {
-    "TZ": "UTC",  # instants are printed as local time, without a zone
-    "SGE_SINGLE_LINE": "1",  # values in one line, however long
-}
+from dynamiccluster.kit.runner import Completed, Runner
+from dynamiccluster.schedulers.sge.command_lines import CommandLines
 
 _MEANINGS: tuple[tuple[str, type[DynamicClusterError]], ...] = (
     ("unable to send message to qmaster", TransientError),
@@ -66,108 +60,63 @@ def meaning(said: str) -> type[DynamicClusterError]:
     return next((kind for words, kind in _MEANINGS if words in said), DynamicClusterError)
 
 
-@dataclass(frozen=True, slots=True)
-class Templates:
-    """The documented commands."""
-
-    qstat: str = "qstat -xml -r -u '*'"
-    qhost: str = "qhost -q -j -xml {0} {1}"
-    hostgroup: str = "qconf {0} hostgroup hostlist {1} {2}"
-    qmod: str = "qmod {0} *@{1}"
-    remove_node: str = "qconf -de {0}"
-    set_slots: str = "qconf -rattr queue slots {0} {1}@{2}"
-    unset_slots: str = "qconf -purge queue slots {0}@{1}"
-    qconf_spl: str = "qconf -spl"
-    qconf_sp: str = "qconf -sp {0}"
-    qdel: str = "qdel -f {0}"
-
-
 class SgeCommands:
-    """Runs them. ``qconf``: the words before the options of ``qconf`` where no documented command will do."""
+    """Runs them."""
 
-    def __init__(
-        self,
-        runner: Runner,
-        templates: Templates,
-        *,
-        qconf: Sequence[str] = ("qconf",),
-        sge_root: str = "",
-        sge_cell: str = "",
-        timeout_s: float = 30.0,
-    ) -> None:
+    def __init__(self, runner: Runner, lines: CommandLines, timeout_s: float) -> None:
         self._runner = runner
+        self._lines = lines
         self._timeout_s = timeout_s
-        written = {key.name: getattr(templates, key.name) for key in fields(templates)}
-        found = {name: located(template, sge_root) for name, template in written.items()}
-        found["qstat"] = completed(found["qstat"], "qstat", {"-xml": (), "-r": (), "-u": ("*",)})
-        found["qhost"] = completed(found["qhost"], "qhost", {"-xml": (), "-q": (), "-j": ()})
-        self._templates = Templates(**found)
-        self._qconf = (located(qconf[0], sge_root), *qconf[1:]) if len(qconf) == 1 else tuple(qconf)
-        self._qmod = leading_words(self._templates.qmod, "qmod") or (program("qmod", sge_root) or "qmod",)
-        self._qstat = leading_words(self._templates.qstat, "qstat") or (program("qstat", sge_root) or "qstat",)
-        root = sge_root or next((root for root in map(root_of, found.values()) if root), "")
-        self._environment = dict(_ENVIRONMENT)
-        if root:
-            self._environment["SGE_ROOT"] = root
-        if sge_cell:
-            self._environment["SGE_CELL"] = sge_cell
 
     # -- questions -------------------------------------------------------------------------------------------
 
     def ask_jobs(self, *, with_projects: bool) -> str:
         """The XML of ``qstat -r`` of all users' jobs."""
-        template = self._templates.qstat
-        if with_projects:
-            template = completed(template, "qstat", {"-ext": ()})
-        return self._ask(self._argv(template))
+        return self._ask(self._lines.jobs(with_projects=with_projects))
 
     def ask_details(self, numbers: Sequence[str]) -> str:
         """The XML of ``qstat -j`` for these jobs; for ``*`` of all."""
-        return self._ask((*self._qstat, "-j", ",".join(numbers), "-xml"))
+        return self._ask(self._lines.details(numbers))
 
     def ask_hosts(self, attributes: Sequence[str]) -> str:
         """The XML of ``qhost -q -j`` with these attributes of each host."""
-        template = self._templates.qhost
-        if attributes:
-            template = completed(template, "qhost", {"-F": (",".join(attributes),)})
-        return self._ask(self._argv(template, "", ""))
+        return self._ask(self._lines.hosts(attributes))
 
     def ask_environments(self) -> str:
-        return self._ask(self._argv(self._templates.qconf_spl))
+        return self._ask(self._lines.environments())
 
     def ask_environment(self, name: str) -> str:
-        return self._ask(self._argv(self._templates.qconf_sp, name))
+        return self._ask(self._lines.parallel_environment(name))
 
     def ask(self, *arguments: str) -> str:
         """The output of ``qconf``, for questions."""
-        return self._ask((*self._qconf, *arguments))
+        return self._ask(self._lines.qconf(*arguments))
 
     # -- changes ---------------------------------------------------------------------------------------------
 
     def change_group(self, option: str, host_name: str, group: str) -> None:
         """``-aattr`` or ``-dattr`` a host to or from a host group. In it, or not, already: success."""
-        argv = parse_template(self._templates.hostgroup).argv((option, host_name, group), groups=(2,))
-        self._tell(argv, ())
+        self._tell(self._lines.change_group(option, host_name, group), ())
 
     def switch(self, option: str, host_name: str) -> None:
         """``-d`` or ``-e``: disable or enable all queues of a host.
 
         :raises NotFoundError: it has none.
         """
-        self._tell(self._argv(self._templates.qmod, option, host_name), ())
+        self._tell(self._lines.switch(option, host_name), ())
 
     def set_slots(self, number: int, queue: str, host_name: str) -> None:
-        self._tell(self._argv(self._templates.set_slots, str(number), queue, host_name), ())
+        self._tell(self._lines.set_slots(number, queue, host_name), ())
 
     def unset_slots(self, queue: str, host_name: str) -> None:
-        self._tell(self._argv(self._templates.unset_slots, queue, host_name), ("not found",))
+        self._tell(self._lines.unset_slots(queue, host_name), ("not found",))
 
     def remove_host(self, host_name: str, harmless: Sequence[str]) -> None:
         """Delete the execution host.
 
         :raises DynamicClusterError: it is referenced still.
         """
-        self._tell(self._argv(self._templates.remove_node, host_name), harmless)
+        self._tell(self._lines.remove_host(host_name), harmless)
 
     def delete_jobs(self, job_ids: Sequence[str]) -> None:
         """Delete jobs that wait. Gone already: success.
@@ -175,9 +124,8 @@ class SgeCommands:
         A job that runs must be put back first: ``qdel -f`` of one whose host has just died, before qmaster has noticed,
         ends qmaster ("got NULL element for JB_type", seen with 8.1.9; ``get_rid_of_job_due_to_qdel`` in its source).
         """
-        template = parse_template(self._templates.qdel)
         for job_id in job_ids:
-            self._tell(template.argv((job_id,), job_ids=(0,)), ("does not exist", "already in deletion"))
+            self._tell(self._lines.delete_job(job_id), ("does not exist", "already in deletion"))
 
     def reschedule(self, job_ids: Sequence[str], *, force: bool = False) -> None:
         """Put jobs back to the queue. Those that wait, are gone, are being deleted or may not be started again are left
@@ -186,7 +134,7 @@ class SgeCommands:
         ``force``: also those that may not be started again; and jobs that were being deleted are gone.
         """
         for at in range(0, len(job_ids), _MOST_ARGUMENTS):
-            argv = (*self._qmod, *(("-f",) if force else ()), "-rj", *job_ids[at : at + _MOST_ARGUMENTS])
+            argv = self._lines.reschedule(job_ids[at : at + _MOST_ARGUMENTS], force=force)
             done = self._run(argv)
             for line in f"{done.stdout}\n{done.stderr}".splitlines():  # what is said of single jobs is seen afterwards
                 kind = meaning(line)
@@ -195,15 +143,12 @@ class SgeCommands:
 
     def tell(self, *arguments: str, harmless: Sequence[str] = ()) -> None:
         """Have ``qconf`` change something. Complaints with one of the ``harmless`` words are success."""
-        self._tell((*self._qconf, *arguments), harmless)
+        self._tell(self._lines.qconf(*arguments), harmless)
 
     def tell_file(self, option: str, text: str, harmless: Sequence[str] = ()) -> None:
         """Have ``qconf`` take an object from a file, which it will not read from a pipe."""
         with _file(text) as path:
-            self._tell((*self._qconf, option, path), harmless)
-
-    def _argv(self, template: str, *values: str) -> list[str]:
-        return parse_template(template).argv(values)
+            self._tell(self._lines.qconf(option, path), harmless)
 
     def _ask(self, argv: Sequence[str]) -> str:
         try:
@@ -226,12 +171,7 @@ class SgeCommands:
             raise meaning(complaint)(_said(argv, complaint))
 
     def _run(self, argv: Sequence[str]) -> Completed:
-        return self._runner.run(argv, timeout_s=self._timeout_s, env=self._environment)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What the programs are given besides the service's own environment."""
-        return self._environment
+        return self._runner.run(argv, timeout_s=self._timeout_s, env=self._lines.environment)
 
 
 def _said(argv: Sequence[str], complaint: str) -> str:

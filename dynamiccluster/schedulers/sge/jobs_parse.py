@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dynamiccluster.kit.collection import collection_put_off
-from dynamiccluster.model.job import OCCUPYING, Job, JobState, Wait
+from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
 from dynamiccluster.schedulers.sge.details_parse import Detail
 from dynamiccluster.schedulers.sge.records_parse import fields, name_in, plain, records, require_whole
 from dynamiccluster.schedulers.sge.request_parse import Asked, Request, Rules, count_tasks, read_request
@@ -100,17 +100,23 @@ def _detailed(job: Job, details: Mapping[str, Detail], running: Counter[str]) ->
     return job
 
 
-def with_accounts(jobs: Sequence[Job], details: Mapping[str, Detail]) -> tuple[Job, ...]:
-    """The jobs with what ``-A`` says as the account of their shape; equal shapes stay one object."""
-    shapes: dict[tuple[int, str], Job] = {}
+def with_accounts(
+    jobs: Sequence[Job], details: Mapping[str, Detail], known_as: Mapping[str, str] | None = None
+) -> tuple[Job, ...]:
+    """The jobs with what ``-A`` says as the account of their shape; equal shapes stay one object.
+
+    ``known_as``: accounts that reservations write in another way.
+    """
+    shapes: dict[tuple[int, str], Shape] = {}
     found = []
     for job in jobs:
         detail = details.get(job.job_id.partition(".")[0])
         if detail is not None and detail.account:
-            key = (id(job.shape), detail.account)
+            account = (known_as or {}).get(detail.account, detail.account)
+            key = (id(job.shape), account)
             if key not in shapes:
-                shapes[key] = replace(job, shape=replace(job.shape, account=detail.account))
-            job = replace(job, shape=shapes[key].shape)
+                shapes[key] = replace(job.shape, account=account)
+            job = replace(job, shape=shapes[key])
         found.append(job)
     return tuple(found)
 
@@ -234,7 +240,8 @@ class _Reader:
         key = (before, after, project, user)
         request = self._requests.get(key)
         if request is None:
-            asked = _asked(f"{_REQUEST_BEGINS}{before}{after}", project, user, self._account_is_project)
+            account = self._rules.accounts.get(project, project) if self._account_is_project else ""
+            asked = _asked(f"{_REQUEST_BEGINS}{before}{after}", project, user, account)
             request = read_request(asked, self._site, self._rules)
             request = self._requests[key] = self._same.setdefault(request, request)
         return request, name, tasks.strip() if opened else ""
@@ -258,7 +265,7 @@ def _held(letters: str, tail: str) -> str:
     return f"it waits for {', '.join(dict.fromkeys(found))}" if found else "it is held"
 
 
-def _asked(text: str, project: str, user: str, account_is_project: bool) -> Asked:
+def _asked(text: str, project: str, user: str, account: str) -> Asked:
     slots, environment, slot_range = 1, "", ""
     resources: list[tuple[str, str]] = []
     queues: list[str] = []
@@ -272,5 +279,4 @@ def _asked(text: str, project: str, user: str, account_is_project: bool) -> Aske
                 resources.append((name_in(attributes), plain(value)))
             case "hard_req_queue":
                 queues.append(plain(value))
-    account = project if account_is_project else ""
     return Asked(slots, environment, slot_range, tuple(resources), tuple(queues), project, user, account)

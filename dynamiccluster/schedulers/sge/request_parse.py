@@ -61,6 +61,9 @@ class Rules:
     everywhere: frozenset[str] = frozenset()  # host groups that every node joins
     given: Mapping[str, float] = field(default_factory=dict)  # what the whole cluster shares, and how much is left
     names: Mapping[str, str] = field(default_factory=dict)  # what a name of each resource looks like -> its own feature
+    accounts: Mapping[str, str] = field(
+        default_factory=dict
+    )  # as jobs name them -> as reservations do, with or without @
 
 
 @dataclass(frozen=True, slots=True)
