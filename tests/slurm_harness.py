@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
 from dynamiccluster.testing import slurm_bed
 
 OLD, NEW = slurm_bed.RELEASES
-RELEASES = [OLD, pytest.param(NEW, marks=pytest.mark.xdist_group(f"slurm-{NEW}"))]
+_BESIDE = pytest.mark.xdist_group(f"slurm-{NEW}")
+RELEASES = [OLD, pytest.param(NEW, marks=_BESIDE)]
 """Values of a fixture's ``params``. The newer release's tests make a group of their own, which may run beside."""
 
 
@@ -22,3 +24,14 @@ def bed_or_skip(release: str, network: str, *options: str) -> Iterator[slurm_bed
         pytest.skip(reason)
     with slurm_bed.slurm_bed(network, "--release", release, *options) as made:
         yield made
+
+
+def on_both(names: str, rows: Iterable[Any], *, newer: Iterable[Any]) -> pytest.MarkDecorator:
+    """The test runs with each of these rows beside the older release, and with those of ``newer`` beside the newer.
+
+    It saves the time of repeating what no release does otherwise. Sets the fixture ``bed``.
+    """
+    cases = [(OLD, row, ()) for row in rows] + [(NEW, row, (_BESIDE,)) for row in newer]
+    tuples = [(release, row if isinstance(row, tuple) else (row,), marks) for release, row, marks in cases]
+    params = [pytest.param(release, *values, marks=marks) for release, values, marks in tuples]
+    return pytest.mark.parametrize(f"bed, {names}", params, indirect=["bed"])
