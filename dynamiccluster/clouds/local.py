@@ -40,7 +40,8 @@ from dynamiccluster.model.view import CloudView, Quota
 
 _START_TIMEOUT_S = 20.0
 _STARTING_S = 60.0
-"""A written-down instance without a process is still being started so long; then its launch has failed."""
+"""A written-down instance without a process is still being started so long, and as long as any launch is under way: the
+wall clock may jump meanwhile. Then its launch has failed."""
 
 _KEEP_GONE_S = 600.0
 """How long an ended instance stays in the list, and its console readable."""
@@ -258,7 +259,7 @@ class LocalCloud:
             state = InstanceState.ACTIVE
         elif self._file(record, "pid").exists():
             state, fault = InstanceState.STOPPED, "its worker command has ended"
-        elif now - record.created_at < _STARTING_S:
+        elif now - record.created_at < _STARTING_S or self._somebody_launches():
             state = InstanceState.PENDING
         else:
             state, fault = InstanceState.ERROR, "its launch was interrupted"
@@ -335,6 +336,20 @@ class LocalCloud:
             return _parsed(self._directory / f"{instance_id}.json")
         except FileNotFoundError:
             return None
+
+    def _somebody_launches(self) -> bool:
+        """Whether anybody is inside :meth:`_alone`."""
+        try:
+            handle = os.open(self._directory / "lock", os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

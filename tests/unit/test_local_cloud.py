@@ -16,6 +16,7 @@ from dynamiccluster.clouds.local import LocalCloud
 from dynamiccluster.clouds.local_worker import start_time
 from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.clouds.registry import build_cloud
+from dynamiccluster.config.schema_cluster_slurm import SlurmConfig
 from dynamiccluster.errors import BadConfigError, CapacityError, TransientError, UnknownOutcomeError
 from dynamiccluster.kit.runner import SubprocessRunner
 from dynamiccluster.model.action import NodeSpec
@@ -101,6 +102,22 @@ def test_a_restarted_service_finds_its_instances(world: Any) -> None:
     assert (instance.instance_id, instance.launch_id, instance.node_id) == (machine.instance_id, "l1", "id-small-1")
     again.terminate([machine.instance_id])
     settle(again, InstanceState.GONE)
+
+
+def test_a_clock_that_jumps_during_a_launch_makes_no_failed_launch(world: Any) -> None:
+    seen: list[InstanceState] = []
+    runner = FakeRunner()
+    cloud = world.cloud(runner=runner)
+
+    def start(call: Call) -> str:
+        world.clock.time += 600.0
+        seen.extend(states(cloud))
+        return ""
+
+    runner.on(lambda argv: "dynamiccluster.clouds.local_worker" in argv, start)
+    cloud.launch("l1", RESOURCE, [spec("small-1")])
+    assert seen == [InstanceState.PENDING]
+    assert states(cloud) == [InstanceState.ERROR]  # its process was never written down, and no launch is under way
 
 
 def test_a_worker_that_ends_leaves_a_stopped_instance(world: Any) -> None:
@@ -325,17 +342,7 @@ def test_adapters_are_built_from_configuration(tmp_path: Path) -> None:
         build_cloud("moon", "t", {}, **common)  # type: ignore[arg-type]
     with pytest.raises(BadConfigError, match="no adapter for 'moon'"):
         build_scheduler("moon", {}, **common)  # type: ignore[arg-type]
-    keys: dict[str, Any] = {
-        "squeue_command": ("squeue",),
-        "scontrol_command": ("scontrol",),
-        "scancel_command": ("scancel",),
-        "command_prefix": None,
-        "slurm_conf": "",
-        "command_timeout_s": 30.0,
-        "template_prefix": "dc-template",
-        "template_limit": 256,
-        "queue_feature_prefix": "queue_",
-    }
+    keys: dict[str, Any] = SlurmConfig().model_dump()
     scheduler = build_scheduler("slurm", keys, **common)  # type: ignore[arg-type]
     with pytest.raises(BadConfigError, match="no program 'scontrol'"):
         scheduler.poll()
