@@ -24,13 +24,14 @@ from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_address, require_host_name
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.model.host import Host, HostState
+from dynamiccluster.model.job import Job
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.htcondor import hosts_parse, jobs_parse
 from dynamiccluster.schedulers.htcondor.ads_parse import ads, text
 from dynamiccluster.schedulers.htcondor.calls import CondorCalls
 from dynamiccluster.schedulers.htcondor.classads import Evaluator, find_classad
-from dynamiccluster.schedulers.htcondor.hosts_parse import HOLD, NOTE, Machines, parse_machines
+from dynamiccluster.schedulers.htcondor.hosts_parse import HOLD, NOTE, Machines, parse_machines, with_lost
 from dynamiccluster.schedulers.htcondor.jobs_parse import LOST, Reading, parse_jobs
 from dynamiccluster.schedulers.htcondor.names_parse import HostNames
 from dynamiccluster.schedulers.htcondor.notes import announcement, obituary, withdrawal
@@ -114,12 +115,12 @@ class HtcondorScheduler:
             queue = parse_jobs(output, self._reading(machines))
         except ValueError as error:
             raise TransientError(f"condor_q: {error}") from error
+        self._require_known(machines, queue.jobs)
         for reason in queue.unknown_reasons - self._puzzling:
             self._puzzling.add(reason)
             log.warning("unknown reason of rejection %r: its jobs are taken to wait for nodes", reason)
-        return SchedulerView(
-            started_at, self._clock.now(), queue.jobs, machines.hosts, dropped=machines.dropped + queue.dropped
-        )
+        hosts = with_lost(machines.hosts, queue.jobs)
+        return SchedulerView(started_at, self._clock.now(), queue.jobs, hosts, dropped=machines.dropped + queue.dropped)
 
     def declare(self, resources: Sequence[Resource]) -> None:
         """HTCondor takes jobs of every shape. What the resources are like is kept, for Requirements."""
@@ -179,15 +180,18 @@ class HtcondorScheduler:
             self._forget(machines.machine[host_name])
 
     def remove(self, host_name: str) -> None:
+        """A machine of which its own ad does not prove that no job is there is asked for at the schedd as well: the
+        collector may have been started again, or not hear of it any more."""
         machines = self._machines_of(host_name)
-        host = next((host for host in machines.hosts if host.name == host_name), None)
+        host = self._of_one_machine(machines, host_name)
         if host is None and machines.dropped:
             raise TransientError(f"whether {host_name} has jobs cannot be seen: {machines.dropped[0]}")
+        machine = machines.machine.get(host_name)
+        if host is None or machine is None or not self._is_free(machines, host):
+            self._require_no_jobs(host_name)
         if host is None:
             return
-        machine = machines.machine.get(host_name)
         if machine is not None:
-            self._require_free(machines, host)
             try:
                 self._calls.switch_off(machine)
             except DynamicClusterError as error:  # it ends with its machine, which is about to be terminated
@@ -222,13 +226,29 @@ class HtcondorScheduler:
         return mark.startswith(self._mark_prefix)
 
     def _require_settled(self, machines: Machines) -> None:
-        """A collector that was started again knows only the machines that have reported since."""
+        """A collector that was started again knows only the machines that have reported since; one that does not even
+        list itself any more has not answered."""
         began_at = machines.collector_began_at
+        if self._collector_began_at and not began_at and not machines.hosts:
+            raise TransientError("condor_status lists nothing, not even the collector itself")
         if self._collector_began_at and began_at > self._collector_began_at:
             age_s = self._clock.now() - began_at
             if age_s < self._settle_s:
                 raise TransientError(f"the collector was started {age_s:.0f} s ago and does not know all machines yet")
         self._collector_began_at = began_at or self._collector_began_at
+
+    def _require_known(self, machines: Machines, jobs: Sequence[Job]) -> None:
+        """A young collector that lacks machines with jobs was not there before these, and lacks others, too."""
+        began_at, now = machines.collector_began_at, self._clock.now()
+        if not began_at or now - began_at >= self._settle_s:
+            return
+        known = {host.name for host in machines.hosts}
+        lacking = {name for job in jobs for name in job.hosts} - known
+        if lacking:
+            age_s = now - began_at
+            raise TransientError(
+                f"the collector was started {age_s:.0f} s ago: it lacks {min(lacking)}, which has jobs"
+            )
 
     def _reading(self, machines: Machines) -> Reading:
         if self._evaluator is None:
@@ -249,10 +269,18 @@ class HtcondorScheduler:
 
     def _existing(self, host_name: str) -> tuple[Machines, Host]:
         machines = self._machines_of(host_name)
-        host = next((host for host in machines.hosts if host.name == host_name), None)
+        host = self._of_one_machine(machines, host_name)
         if host is None or host_name not in machines.machine:
             raise NotFoundError(f"HTCondor has no machine {host_name}")
         return machines, host
+
+    @staticmethod
+    def _of_one_machine(machines: Machines, host_name: str) -> Host | None:
+        """:raises TransientError: several machines have this name."""
+        host = next((host for host in machines.hosts if host.name == host_name), None)
+        if host is not None and host_name in machines.names.shared:
+            raise TransientError(f"{host_name}: {host.detail}")
+        return host
 
     def _still_on(self, host_name: str, job_ids: Sequence[str]) -> list[str]:
         """Those of the jobs that the schedd has on this machine now."""
@@ -260,13 +288,21 @@ class HtcondorScheduler:
         wanted = {job_id for job_id in job_ids if _JOB_ID.fullmatch(job_id)}
         if len(wanted) < len(set(job_ids)):
             raise BadConfigError(f"odd job ids among {', '.join(job_ids)[:200]!r}")
-        if not wanted:
-            return []
+        return [job_id for job_id in self._running_on(host_name) if job_id in wanted] if wanted else []
+
+    def _require_no_jobs(self, host_name: str) -> None:
+        """:raises BusyError: the schedd has jobs there, but for such as wait for their lease on a dead machine."""
+        there = [job_id for job_id, lost in self._running_on(host_name).items() if lost != host_name]
+        if there:
+            raise BusyError(f"{host_name} has jobs: {', '.join(there[:5])}")
+
+    def _running_on(self, host_name: str) -> dict[str, str]:
+        """The jobs that the schedd has on this machine now, each with the machine that it was lost on."""
         names = ("ClusterId", "ProcId", "RemoteHost", "RemoteHosts", "AllRemoteHosts")
-        there = []
+        there = {}
         hosts = HostNames()
         output = self._calls.ask_schedd(
-            "-json", "-constraint", "RemoteHost isnt undefined", "-attributes", ",".join(names)
+            "-json", "-constraint", "RemoteHost isnt undefined", "-attributes", ",".join((*names, LOST))
         )
         try:
             for ad in ads(output):
@@ -274,17 +310,22 @@ class HtcondorScheduler:
                     continue
                 slots = ",".join(text(ad, name) for name in names[2:]).split(",")
                 if host_name in {hosts.of_slot(slot) for slot in slots if slot}:
-                    there.append(f"{ad.get('ClusterId')}.{ad.get('ProcId')}")
+                    there[f"{ad.get('ClusterId')}.{ad.get('ProcId')}"] = text(ad, LOST)
         except ValueError as error:
             raise TransientError(f"condor_q: {error}") from error
-        return [job_id for job_id in there if job_id in wanted]
+        return there
 
-    def _require_free(self, machines: Machines, host: Host) -> None:
-        """:raises BusyError: jobs run there, or could start before it is gone."""
+    def _is_free(self, machines: Machines, host: Host) -> bool:
+        """Whether the machine itself says that no job runs there, and none can start before it is gone.
+
+        :raises BusyError: it says the contrary.
+        """
         if host.busy:
             raise BusyError(f"{host.name} has jobs ({host.detail})")
-        if host.hold is not None or host.state is not HostState.UP:
-            return
+        if host.state is not HostState.UP:
+            return False
+        if host.hold is not None:
+            return True
         try:
             self._calls.set_hold(machines.daemon[host.name], f"{self._mark_prefix}removal")
             wanted = ",".join(hosts_parse.ATTRIBUTES)
@@ -292,10 +333,11 @@ class HtcondorScheduler:
             direct = parse_machines(output, self._is_ours).hosts
         except (DynamicClusterError, ValueError) as error:
             log.info("%s does not answer before its end: %s", host.name, error)
-            return
+            return False
         if any(found.busy for found in direct):
             self._calls.set_hold(machines.daemon[host.name], "")
             raise BusyError(f"a job has just started on {host.name}")
+        return bool(direct)
 
     def _forget(self, machine: str) -> None:
         """Have the collector forget a machine that will not do so itself."""

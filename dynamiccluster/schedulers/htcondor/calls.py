@@ -114,7 +114,7 @@ class CondorCalls:
         completed = self._run(program, *self._schedd, *arguments)
         if completed.returncode == 0:
             return
-        for line in (completed.stderr or completed.stdout).splitlines():
+        for line in (completed.stderr or completed.stdout or completed.complaint).splitlines():
             if line.strip() and not any(words in line for words in harmless):
                 raise meaning(line)(f"{program}: {line.strip()[:500]}")
 

@@ -6,16 +6,21 @@ its ad may stay in the collector for ``CLASSAD_LIFETIME`` (seen: 23.9.6 drops a 
 same time), whereas ``NumDynamicSlots`` of the partitionable slot is never out of date for longer than an update.
 
 Machines on their way are ads of a type of our own, which :mod:`.notes` writes.
+
+A short name that several machines share (two of them, or one that was renamed and its old ad) may be that of a node of
+ours, and nobody can say which ad speaks of it: it is listed besides, as a host of which nothing is known.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Hold, Host, HostState
+from dynamiccluster.model.job import OCCUPYING, Job
 from dynamiccluster.schedulers.htcondor.ads_parse import Ad, address_of, ads, expression, instant, text, whole
 from dynamiccluster.schedulers.htcondor.names_parse import HostNames
 from dynamiccluster.schedulers.htcondor.requirements_parse import plain_device
@@ -36,6 +41,8 @@ ATTRIBUTES = (
 
 _IN_USE = frozenset({"Claimed", "Preempting", "Matched"})
 """States of a slot that is given to a job, or about to be."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 _MOST_DROPPED = 20
 
@@ -77,8 +84,8 @@ def parse_machines(
         read += 1
         if kind == "Collector":
             began_at = instant(ad, "DaemonStartTime")
-        elif not name:
-            dropped.append(f"a machine was left out: it has no name; {str(ad)[:60]}")
+        elif not _NAME.fullmatch(name):
+            dropped.append(f"a machine was left out: {name[:100]!r} is not the name of one; {str(ad)[:60]!r}")
         elif kind == NOTE:
             notes[name] = ad
         elif kind == "Machine" and not ad.get("BackfillSlot"):
@@ -95,6 +102,9 @@ def parse_machines(
             machine[names.short(name)] = name
         except (ValueError, TypeError) as error:
             dropped.append(f"host {name[:100]} was left out: {error}")
+    for name, machines in names.shared.items():
+        hosts[name] = _shared(name, machines, [hosts[each] for each in machines if each in hosts])
+        machine.pop(name, None)
     for name, note in notes.items():
         if name not in hosts:
             hosts[name] = _coming(name, note)
@@ -103,6 +113,23 @@ def parse_machines(
     daemon = {host: text(slots[name][0], "MyAddress") for host, name in machine.items()}
     prepared = frozenset(host for host, name in machine.items() if any(HOLD in ad for ad in slots[name]))
     return Machines(tuple(hosts.values()), tuple(dropped), names, machine, daemon, prepared, began_at)
+
+
+def with_lost(hosts: Iterable[Host], jobs: Iterable[Job]) -> tuple[Host, ...]:
+    """The hosts, and those besides where jobs run though the collector does not know them: down.
+
+    The collector forgets a machine that has been silent for ``CLASSAD_LIFETIME``. The schedd lets its jobs be, for as
+    long as their lease and the network's own time limits last: nothing else would ever show that something is wrong.
+    """
+    found = {host.name: host for host in hosts}
+    for job in jobs:
+        for name in job.hosts if job.state in OCCUPYING else ():
+            known = found.get(name)
+            if known is None or known.state is HostState.JOINING:
+                detail = "the collector has lost it, jobs are said to run there"
+                address = known.address if known else ""
+                found[name] = Host(name, HostState.DOWN, Capacity(), busy=True, address=address, detail=detail)
+    return tuple(found.values())
 
 
 class _Reader:
@@ -182,6 +209,17 @@ def _detail(slots: list[dict[str, Any]]) -> str:
     words = dict.fromkeys(f"{text(ad, 'State')}/{text(ad, 'Activity')}" for ad in slots)
     cut = sum(whole(ad, "NumDynamicSlots") for ad in slots)
     return ", ".join(words) + (f", {cut} dynamic" if cut else "")
+
+
+def _shared(name: str, machines: Iterable[str], its: Iterable[Host]) -> Host:
+    """A name that several machines have: left alone until it is clear which of them is meant."""
+    return Host(
+        name,
+        HostState.UNKNOWN,
+        Capacity(),
+        busy=any(host.busy for host in its),
+        detail=f"more than one machine has this name: {', '.join(machines)}",
+    )
 
 
 def _coming(name: str, note: Ad) -> Host:

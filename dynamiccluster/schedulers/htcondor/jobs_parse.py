@@ -77,6 +77,9 @@ _LIFE = (
 ATTRIBUTES = (*_LIFE, *_REQUEST, *_SIZES_IN_USE, *_SCHEDULE, *_FACTORY, *SPECIAL)
 """What ``condor_q -attributes`` is asked for."""
 
+_MOST_PRIORITY = 2**31
+"""HTCondor's own are 32 bits wide."""
+
 _MOST_DROPPED = 20
 """So many odd ads are told one by one; the rest is a number."""
 
@@ -199,7 +202,7 @@ class _Reader:
             request.shape,
             text(ad, "JobBatchName") or text(ad, "Cmd").rpartition("/")[2],
             text(ad, "Owner"),
-            float(ad.get("JobPrio") or 0),
+            _priority(ad),
             instant(ad, "QDate"),
             wait,
             reason,
@@ -378,6 +381,14 @@ def _computed(ad: Ad, name: str) -> int:
         return whole(ad, "MemoryUsage")
     kib = whole(ad, "ResidentSetSize") if "MemoryUsage" in ad else whole(ad, "ImageSize")
     return -(-kib // 1024)
+
+
+def _priority(ad: Ad) -> float:
+    """:raises ValueError: it is no number of HTCondor's size: not "nan" either, which no queue can be sorted by."""
+    value = ad.get("JobPrio") or 0
+    if not isinstance(value, int | float) or value is True or not abs(value) <= _MOST_PRIORITY:
+        raise ValueError(f"JobPrio is {str(value)[:60]!r}")
+    return float(value)
 
 
 def _account(ad: Ad) -> str:

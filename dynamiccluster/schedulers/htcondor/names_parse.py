@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class HostNames:
     """Shows machines by the first part of their name, unless two of them share it: those keep their full names."""
 
     def __init__(self, machines: Iterable[str] = ()) -> None:
-        self._full = {name: name.partition(".")[0] for name in machines}
-        often = Counter(self._full.values())
-        self._shown = {name: short if often[short] == 1 else name for name, short in self._full.items()}
+        by_short: dict[str, list[str]] = {}
+        for name in machines:
+            by_short.setdefault(name.partition(".")[0], []).append(name)
+        self.shared: Mapping[str, tuple[str, ...]] = {
+            short: tuple(sorted(names)) for short, names in by_short.items() if len(names) > 1
+        }
+        """The machines that share a short name, by that name."""
+        self._shown = {
+            name: name if short in self.shared else short for short, names in by_short.items() for name in names
+        }
 
     def short(self, machine: str) -> str:
         """The name to show for a machine, whether or not it is known."""
