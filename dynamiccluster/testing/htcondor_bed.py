@@ -41,7 +41,7 @@ _STATES = {
     "7": JobState.RUNNING,
 }
 _JOB = (
-    *("ClusterId", "ProcId", "JobStatus", "TotalSubmitProcs", "QDate", "JobCurrentStartDate", "NumShadowStarts"),
+    *("ClusterId", "ProcId", "JobStatus", "TotalSubmitProcs", "QDate", "JobCurrentStartDate", "NumJobStarts"),
     *("ExitCode", "RemoteHost", "LastRemoteHost", "AllRemoteHosts"),
 )
 _FACTORY = ("ClusterId", "JobMaterializeNextProcId", "TotalSubmitProcs", "QDate")
@@ -240,7 +240,8 @@ class HtcondorBed:
         which = '(MyType == "Machine" && DynamicSlot =!= true) || MyType == "DynamicClusterHost"'
         rows = self._table("condor_status", "-any", "-constraint", which, "-af:t", *_HOST)
         found = {}
-        for machine, kind, state, start, draining, hold in sorted(rows, key=lambda row: row[1], reverse=True):
+        rows.sort(key=lambda row: row[1])  # what a machine says comes after what was announced of it
+        for machine, kind, state, start, draining, hold in rows:
             name = machine.partition(".")[0]
             held = draining == "true" or start != "true" or hold not in ("", "undefined")
             found[name] = Host(name, kind == "Machine", kind == "Machine" and held, f"{kind} {state} {hold}")
@@ -333,7 +334,8 @@ class HtcondorBed:
         place = self.prefix / f"bin-{uuid.uuid4().hex[:8]}"
         place.mkdir()
         for own in pathlib.Path(self.facts["commands"]).iterdir():
-            (place / own.name).symlink_to(others.get(own.name, own))
+            (place / own.name).write_text(f'#!/bin/sh\nexec {others.get(own.name, own)} "$@"\n')
+            (place / own.name).chmod(0o755)
         return str(place)
 
     def _table(self, program: str, *arguments: str) -> list[list[str]]:
@@ -374,10 +376,12 @@ _IS_A_BED: type[bed.Bed] = HtcondorBed  # for the type checker
 
 
 @contextlib.contextmanager
-def htcondor_bed(network: str = "10.79.0.0/24") -> Iterator[HtcondorBed]:
+def htcondor_bed(network: str = "10.79.0.0/24", lease_s: int = 60) -> Iterator[HtcondorBed]:
     """A test bed in a new directory; nothing of it is left afterwards, the Debian 13 apart.
+
+    ``lease_s``: how long jobs wait for a machine, or for a schedd, that is away.
 
     :raises DynamicClusterError: it could not be started.
     """
-    with bed.bed_of(SCRIPT, "--install", "--network", network) as facts:
+    with bed.bed_of(SCRIPT, "--install", "--network", network, "--lease", str(lease_s)) as facts:
         yield HtcondorBed(facts, SubprocessRunner(), SystemClock())

@@ -48,14 +48,14 @@ MUTANTS = (
     _one(
         "the announcement outlives the machine",
         "adapter.py",
-        '        self._calls.advertise("INVALIDATE_ADS_GENERIC", withdrawal(host_name))\n',
-        "",
+        '        self._calls.advertise("INVALIDATE_ADS_GENERIC", withdrawal(host_name))\n\n    def unstick',
+        "    def unstick",
     ),
     _one(
         "ads of a dead machine stay",
         "adapter.py",
-        "        if host_name in machines.machine:\n            self._forget(machines.machine[host_name])\n",
-        "",
+        "            self._forget(machines.machine[host_name])\n",
+        "            pass\n",
     ),
     _one(
         "jobs on a dead machine are asked to go, not forced",

@@ -178,6 +178,7 @@ class HtcondorScheduler:
         machines = self._machines_of(host_name)
         if host_name in machines.machine:
             self._forget(machines.machine[host_name])
+            self._calls.advertise("INVALIDATE_ADS_GENERIC", withdrawal(host_name))
 
     def remove(self, host_name: str) -> None:
         """A machine of which its own ad does not prove that no job is there is asked for at the schedd as well: the

@@ -2,7 +2,7 @@
 
 HTCondor knows a machine only once its startd reports in. What we announce before stands in the collector as an ad of
 type :data:`~.hosts_parse.NOTE`: it is listed with the machines, matches no job, and goes when it is withdrawn, when
-the collector restarts (the engine then adds the host again), or after a day.
+the collector restarts (the engine then adds the host again), or after an hour. A machine that has reported in hides it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dynamiccluster.schedulers.htcondor.ads_parse import quoted
 from dynamiccluster.schedulers.htcondor.hosts_parse import NOTE
 
-_LIFETIME_S = 86_400
-"""Much longer than any launch may take; nobody may be left to withdraw it."""
+_LIFETIME_S = 3600
+"""Longer than most launches take (the engine announces the others again); nobody may be left to withdraw it."""
 
 
 def announcement(host_name: str, address: str) -> str:
