@@ -253,9 +253,9 @@ class SlurmBed:
         ]
 
     def daemons_of(self, host: str) -> list[int]:
-        there = set(bed.processes_in(self.runner, f"{self.facts['namespace']}-{host}"))
-        ours = bed.processes_with(str(self.prefix))
-        return [one.pid for one in ours if one.pid in there and one.name in _DAEMONS]
+        """By their names alone: 24.11's slurmstepd has neither the prefix in its command line nor an environment."""
+        there = bed.processes_in(self.runner, f"{self.facts['namespace']}-{host}")
+        return [pid for pid in there if _name_of(pid) in _DAEMONS]
 
     # -- the head ----------------------------------------------------------------------------------------
 
@@ -323,6 +323,14 @@ class SlurmBed:
         if completed.returncode != 0:
             raise DynamicClusterError(f"{argv[0]}: {completed.complaint}")
         return completed.stdout
+
+
+def _name_of(pid: int) -> str:
+    """Of the process's program; "" if it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _records(text: str, first: str) -> list[dict[str, str]]:

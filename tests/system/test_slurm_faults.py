@@ -9,26 +9,24 @@ from collections.abc import Iterator
 import pytest
 from rounds import faults
 from rounds.service import Service, kind, running, until_declared
+from slurm_harness import RELEASES, bed_or_skip, on_both
 
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.testing.bed import JobState
-from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
+from dynamiccluster.testing.slurm_bed import SlurmBed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm-faults")]
 
 
-@pytest.fixture(scope="module")
-def bed() -> Iterator[SlurmBed]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    with slurm_bed("10.77.6.0/24") as made:
+@pytest.fixture(scope="module", params=RELEASES)
+def bed(request: pytest.FixtureRequest) -> Iterator[SlurmBed]:
+    with bed_or_skip(request.param, "10.77.6.0/24") as made:
         yield made
 
 
-@pytest.mark.parametrize("name", faults.FAULTS)
+@on_both("name", faults.FAULTS, newer=("head-killed", "worker-killed", "worker-frozen"))
 def test_ends_in_a_sane_cluster(bed: SlurmBed, tmp_path: pathlib.Path, name: str) -> None:
     print(faults.run(bed, tmp_path, name))  # noqa: T201 - the measurement
 

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 
 import pytest
 from rounds.service import Service, kind, running, until_declared
+from slurm_harness import RELEASES, bed_or_skip
 
 from dynamiccluster.errors import TransientError
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.testing.bed import JobState
-from dynamiccluster.testing.slurm_bed import SlurmBed, slurm_bed, why_not
+from dynamiccluster.testing.slurm_bed import SlurmBed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240), pytest.mark.xdist_group("slurm-reservations")]
 PREEMPTION = """
@@ -27,12 +28,9 @@ PartitionName=cheap Nodes=nodes_main PriorityTier=1 PreemptMode=REQUEUE State=UP
 DONE, WAITING, RUNNING = JobState.COMPLETED, JobState.WAITING, JobState.RUNNING
 
 
-@pytest.fixture(scope="module")
-def bed() -> Iterator[SlurmBed]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    with slurm_bed("10.77.5.0/24") as made:
+@pytest.fixture(scope="module", params=RELEASES)
+def bed(request: pytest.FixtureRequest) -> Iterator[SlurmBed]:
+    with bed_or_skip(request.param, "10.77.5.0/24") as made:
         with (made.prefix / "etc" / "slurm.conf").open("a") as conf:
             conf.write(PREEMPTION)
         made.stop_head()

@@ -158,6 +158,10 @@ def test_an_administrators_word_outlives_the_machine_and_slurms_own_does_not(rea
 def test_settings_without_which_power_saving_does_not_work() -> None:
     assert parse_power_config(POWER_CONFIG) == []
     assert "PrivateData=cloud" in parse_power_config(POWER_CONFIG.replace(",cloud", ""))[0]
+    silent = POWER_CONFIG.replace(",cloud", "") + "SLURM_VERSION           = {}\n"
+    assert "PrivateData=cloud" in parse_power_config(silent.format("22.05.8"))[0]
+    assert "PrivateData=cloud" in parse_power_config(silent.format("odd"))[0]
+    assert parse_power_config(silent.format("23.02.0")) == parse_power_config(silent.format("24.11.5")) == []
     for broken in ("SuspendTime             = INFINITE", "SuspendTime = NONE"):
         text = POWER_CONFIG.replace("SuspendTime             = 31536000 sec", broken)
         assert "SuspendTime" in parse_power_config(text)[0]

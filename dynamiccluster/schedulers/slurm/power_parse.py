@@ -56,11 +56,22 @@ def power_of(base: str, flags: frozenset[str], reason: str, is_ours: Callable[[s
     return Power.GIVEN_UP if "NOT_RESPONDING" in flags and not drained else Power.OFF
 
 
+_SHOWS_NODES_THAT_ARE_OFF = (23, 2)
+"""Since this release ``PrivateData=cloud`` is accepted, shown no more (seen with 24.11.5), and not needed."""
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """``24.11.5`` as numbers to compare; what cannot be read is the oldest."""
+    words = version.split(".")[:2]
+    return tuple(int(word) for word in words) if all(word.isdigit() for word in words) else ()
+
+
 def parse_power_config(text: str) -> list[str]:
     """What is wrong with the settings of power saving in the output of ``scontrol show config``."""
     values = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in text.splitlines())}
     problems = []
-    if "cloud" not in values.get("PrivateData", "").split(","):
+    hides = _release(values.get("SLURM_VERSION", "")) < _SHOWS_NODES_THAT_ARE_OFF
+    if hides and "cloud" not in values.get("PrivateData", "").split(","):
         problems.append("PrivateData=cloud is missing in slurm.conf: Slurm hides nodes that are off")
     off = [name for name in ("ResumeProgram", "SuspendProgram") if values.get(name, "(null)") == "(null)"]
     if values.get("SuspendTime", "INFINITE").split(" ")[0] in ("INFINITE", "NONE", "-1"):
