@@ -39,6 +39,7 @@ from dynamiccluster.schedulers.lsf.membership import (
     Placeholders,
     require_empty,
 )
+from dynamiccluster.schedulers.lsf.record import Record
 from dynamiccluster.schedulers.lsf.shape_parse import Rules
 from dynamiccluster.schedulers.lsf.site_parse import Dialect, Queues, parse_booleans, parse_dialect, parse_queues
 from dynamiccluster.schedulers.lsf.views import Views
@@ -50,6 +51,9 @@ _MARK = re.compile(r"[A-Za-z0-9._:-]+")
 _BATCH = 200
 """Job ids per command: a request of a few kilobytes."""
 
+_SINGLY = 10
+"""So many jobs are asked for one by one; of more the whole list is read."""
+
 _GONE = ("already finished", "is not found", "No matching job found", "already been requeued", "not started yet")
 """What is said of jobs that are over, or wait already."""
 
@@ -57,6 +61,8 @@ _SILENT = ("not responding", "Unable to contact execution host", "Operation is i
 """What is said of jobs whose host does not answer: the wish is noted, and nothing comes of it."""
 
 _DONE = "...... done"
+_NOWHERE = frozenset({"PEND", "PSUSP", "DONE", "EXIT"})
+"""States of jobs that are on no host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +218,11 @@ class LsfScheduler:
         host = listing.items.get(host_name)
         if host is None and (listing.dropped or lims.dropped):  # its own record may be the one that cannot be read
             raise TransientError(f"whether {host_name} has jobs cannot be seen: {(*listing.dropped, *lims.dropped)[0]}")
+        if host is None:
+            host = self._named(site, host_name)
         if host is not None:
+            if host.jobs and _is_closed(host) and host.message == self._removal_mark(host_name):
+                self._control("hopen", host_name)  # the job was there before an earlier try closed it
             require_empty(host_name, host.jobs, host.status)
             if not _is_closed(host) and host_name in lims.items:
                 self._close_empty(host_name)
@@ -321,9 +331,14 @@ class LsfScheduler:
             raise TransientError(f"badmin {verb} {arguments[-1]}: {' '.join(said.split())[:300]}")
 
     def _close_empty(self, host_name: str) -> None:
-        """Close a host that is to go; opened again if a job was quicker."""
-        self._control("hclose", "-C", f"{self._mark_prefix}{host_name}", host_name)
+        """Close a host that is to go; opened again if a job was quicker.
+
+        :raises TransientError: the answer is older than that (LSF may answer from a copy of some seconds ago).
+        """
+        self._control("hclose", "-C", self._removal_mark(host_name), host_name)
         host = self._batch_host(host_name)
+        if not _is_closed(host):
+            raise TransientError(f"{host_name} is not shown as closed yet ({host.status})")
         try:
             require_empty(host_name, host.jobs, host.status)
         except BusyError:
@@ -333,13 +348,18 @@ class LsfScheduler:
     def _still_on(self, host_name: str, job_ids: Sequence[str]) -> list[str]:
         """Those of the jobs that LSF has on this host now.
 
-        One question for each: in a list of several jobs one user's job could imitate another's.
+        One question for each of a few, as in a list of several jobs one user's job could imitate another's; of many,
+        for each that the list of all jobs has twice.
         """
         require_host_name(host_name)
-        there = []
         for job_id in job_ids:
             if not _JOB_ID.fullmatch(job_id):
                 raise BadConfigError(f"{job_id[:60]!r} cannot be a job id")
+        there: list[str] = []
+        unclear = list(job_ids)
+        if len(job_ids) > _SINGLY:
+            there, unclear = self._listed_on(host_name, job_ids)
+        for job_id in unclear:
             try:
                 text = self._calls.ask("bjobs", "-w", job_id)
             except NotFoundError:
@@ -348,15 +368,47 @@ class LsfScheduler:
                 there.append(job_id)
         return there
 
+    def _listed_on(self, host_name: str, job_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Those of the jobs that the list of all has on this host, and those that it does not tell of for certain."""
+        places: dict[str, list[tuple[str, ...]]] = {}
+        odd = False
+        try:
+            for record in self._site().views.jobs():
+                if isinstance(record, Record):
+                    gone = record.state in _NOWHERE
+                    places.setdefault(record.job_id, []).append(() if gone else record.hosts)
+                else:
+                    odd = True
+        except ValueError as error:
+            raise TransientError(f"bjobs: {error}") from error
+        found = {job_id: places.get(job_id, []) for job_id in job_ids}
+        there = [job_id for job_id, hosts in found.items() if len(hosts) == 1 and host_name in hosts[0]]
+        unclear = [job_id for job_id, hosts in found.items() if len(hosts) > 1 or (odd and not hosts)]
+        return there, unclear
+
+    def _named(self, site: _Site, host_name: str) -> BatchHost | None:
+        """What mbatchd says of a host that its list lacks: a list may be short, an answer by name is none."""
+        try:
+            return site.views.batch_hosts(host_name).items.get(host_name)
+        except NotFoundError:
+            return None
+
+    def _removal_mark(self, host_name: str) -> str:
+        """Of a host that is closed only to be removed, not for the engine."""
+        return f"{self._mark_prefix}{host_name}:removal"
+
 
 def _place_of(text: str, job_id: str) -> tuple[str, ...]:
     """Where one job runs, from ``bjobs -w``: the columns before its name, which its owner cannot choose."""
     lines = text.splitlines()
     at = next((at for at, line in enumerate(lines) if line.startswith("JOBID")), None)
     columns = lines[at + 1].split(None, 6) if at is not None and at + 1 < len(lines) else []
-    if len(columns) < 6 or columns[0].partition("[")[0] != job_id.partition("[")[0]:
+    number = job_id.partition("[")[0]
+    if at is None or len(columns) < 6 or columns[0].partition("[")[0] != number:
         return ()
-    if columns[2] in ("PEND", "PSUSP", "DONE", "EXIT"):
+    if job_id == number and any(re.match(rf"{number}[\[\s]", line) for line in lines[at + 2 :]):
+        return ()  # a whole array, with elements elsewhere: a command about it would be about all of them
+    if columns[2] in _NOWHERE:
         return ()
     return exec_hosts(columns[5])
 

@@ -174,7 +174,7 @@ class LsfCalls:
         completed = self._run(program, (*options, *job_ids))
         if completed.returncode == 0:
             return
-        for line in completed.stderr.splitlines():
+        for line in (completed.stderr.strip() or completed.complaint).splitlines():
             if line.strip() and not any(words in line for words in (*harmless, "is being ")):
                 kind = UnsupportedError if _NO_SUCH_OPTION.search(line) else meaning(line)
                 raise kind(f"{program}: {line.strip()[:500]}")

@@ -125,7 +125,7 @@ class _Reader:
     def add(self, record: Record) -> None:
         try:
             job = self._job(record)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             self.dropped.append(f"a job was left out: {record.job_id}: {error}")
             return
         before = self._places.setdefault(job.job_id, len(self.jobs))

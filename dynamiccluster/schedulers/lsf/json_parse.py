@@ -46,6 +46,9 @@ MORE_JOB_FIELDS = (
 HOST_FIELDS = ("host_name", "status", "max", "njobs", "run", "ssusp", "ususp", "rsv", "comments")
 
 _RECORDS = re.compile(r'"RECORDS"\s*:\s*\[')
+_NUMBER = re.compile(r'"(?:JOBS|HOSTS)"\s*:\s*"?(\d{1,9})\b')
+"""How many records there are to be."""
+
 _BETWEEN = re.compile(r"\}\s*,\s*\{")
 _SPACE = re.compile(r"[\s,]*")
 _NOTHING = frozenset({"", "-", "N/A"})
@@ -79,6 +82,7 @@ def read_records(text: str, command: str) -> Iterator[dict[str, Any] | Unreadabl
     if begins is None:
         raise ValueError(f"there is no JSON with RECORDS in what {command} printed: {text.strip()[:80]!r}")
     at, decoder = begins.end(), json.JSONDecoder(strict=False)
+    promised, read, odd = _NUMBER.search(text, 0, begins.start()), 0, False
     while True:
         at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere
         if text[at : at + 1] == "]":
@@ -90,11 +94,13 @@ def read_records(text: str, command: str) -> Iterator[dict[str, Any] | Unreadabl
             closing = text.find("]", text.rfind("}", at, text.rstrip().rfind("]") + 1))
             if following is None and closing < 0:
                 raise ValueError(f"what {command} printed was cut off: it ends {text[-40:]!r}") from error
+            odd = True
             yield Unreadable(f"not JSON ({error}); it begins {' '.join(text[at : at + 60].split())!r}")
             at = following.end() - 1 if following else closing
         else:
+            read += 1
             yield record if isinstance(record, dict) else Unreadable("a record is no object")
-    if "}" not in text[at:]:
+    if "}" not in text[at:] or (promised is not None and not odd and read < int(promised[1])):
         raise ValueError(f"what {command} printed was cut off: it ends {text[-40:]!r}")
 
 
