@@ -26,6 +26,7 @@ _DENIED = re.compile(
 )
 _NO_PROGRAM = re.compile(r"not found|No such file or directory")
 _WORST = (CheckState.MISSING, CheckState.DENIED, CheckState.FAILED, CheckState.SLOW)
+_LONGEST = 240  # characters of a message in the table: programs answer with pages of help; JSON has all of it
 _CODES = {CheckState.MISSING: exits.BAD_CONFIG, CheckState.DENIED: exits.FORBIDDEN}
 
 
@@ -44,7 +45,10 @@ def check_cluster(file: str, output: str) -> None:
     settings = load(file).settings
     limit_s, poll_s = settings.cluster.config.command_timeout_s, settings.general.cluster_poller_interval
     runner = SubprocessRunner()
-    results = [tried(check, runner, limit_s, poll_s) for check in all_checks(settings)]
+    checks = all_checks(settings)
+    if output != "json":
+        click.echo(f"trying {len(checks)} commands, each for {limit_s:g} s at most ...", err=True)
+    results = [tried(check, runner, limit_s, poll_s) for check in checks]
     if output == "json":
         emit({"ok": verdict(results) == exits.OK, "checks": [_document(result) for result in results]})
     else:
@@ -158,7 +162,7 @@ def _show(results: list[CheckResult], kind: str) -> None:
             clean(command if len(command) <= 60 else command[:57] + "..."),
             state,
             f"{result.seconds:.2f}",
-            clean(result.message or result.check.proves),
+            clean(result.message or result.check.proves, _LONGEST),
         )
     screen().print(listing)
     wrong = sum(result.state is not CheckState.OK and not _may_be(result) for result in results)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dynamiccluster.cli.common import add, table
-from dynamiccluster.cli.show import STATE_STYLE, about, remarks
+from dynamiccluster.cli.show import STATE_STYLE, about, condition, remarks
 from dynamiccluster.cli.text import clean, clock, duration, joined, money
 from dynamiccluster.client.rest import Document
 
@@ -104,7 +104,7 @@ def _cells(amount: int, scale: int, room: int) -> int:
 
 def _resources(resources: Sequence[Document], width: int) -> Table:
     numbers = ("MIN", "NOW", "MAX", "PRICE/H")
-    rows = table("RESOURCE", "MIN", "NOW", "MAX", "FLAG", "BREAKER", "PRICE/H", "REMARKS", right=numbers)
+    rows = table("RESOURCE", "MIN", "NOW", "MAX", "FLAG", "STATE", "PRICE/H", "REMARKS", right=numbers)
     for one in resources:
         add(
             rows,
@@ -113,7 +113,7 @@ def _resources(resources: Sequence[Document], width: int) -> Table:
             one["current_nodes"],
             one["max_nodes"],
             one["flag"],
-            one["breaker"]["state"],
+            condition(one),
             money(one["price_per_hour"]),
             clean(remarks(one, short=True), max(8, width - 62)),
             style="red" if one["breaker"]["state"] == "open" else "yellow" if one["backoffs"] else "",

@@ -50,7 +50,7 @@ def import_(file: str, jobs: tuple[str, ...], cluster_id: str, directory: str | 
             click.echo(f"put the secret into {secrets_dir}/{clean(name)}, readable by the service alone", err=True)
     else:
         _write(Path(directory), text, made.secrets)
-        click.echo(f"written: {clean(directory)}/dynamiccluster.yaml and {len(made.secrets)} secrets")
+        click.echo(f"written: {clean(directory)}/dynamiccluster.yaml; secrets: {len(made.secrets)}, beside it")
     for notice in made.notices:
         click.echo(clean(notice), err=True)
 

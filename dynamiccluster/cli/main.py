@@ -145,12 +145,12 @@ def main(
 
 def cloud_status() -> None:
     """The program ``cloud_status``."""
-    main(["cloud-status", *sys.argv[1:]])
+    main(["cloud-status", *sys.argv[1:]], prog_name="dynamiccluster")
 
 
 def cloud_admin() -> None:
     """The program ``cloud_admin``."""
-    main(["cloud-admin", *sys.argv[1:]])
+    main(["cloud-admin", *sys.argv[1:]], prog_name="dynamiccluster")
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def resources(client: Client, as_json: bool) -> None:
 
 def resources_table(found: list[Document], longest: int = 0) -> object:
     rows = table(
-        "RESOURCE", "CLOUD", "MIN", "NOW", "MAX", "FLAG", "BREAKER", "PRICE/H", "REMARKS",
+        "RESOURCE", "CLOUD", "MIN", "NOW", "MAX", "FLAG", "STATE", "PRICE/H", "REMARKS",
         right=("MIN", "NOW", "MAX", "PRICE/H"),
     )  # fmt: skip
     for one in found:
@@ -153,12 +153,20 @@ def resources_table(found: list[Document], longest: int = 0) -> object:
             one["current_nodes"],
             one["max_nodes"],
             one["flag"],
-            one["breaker"]["state"],
+            condition(one),
             money(one["price_per_hour"]),
             clean(remarks(one), longest),
             style="red" if one["breaker"]["state"] == "open" else "yellow" if one["backoffs"] else "",
         )
     return rows
+
+
+def condition(resource: Document) -> str:
+    """Whether launches are tried, for people, to whom a breaker that is *closed* would say the contrary."""
+    state: str = resource["breaker"]["state"]
+    if state == "closed":
+        return "paused" if resource["backoffs"] else "ok"
+    return {"open": "closed", "half-open": "on trial"}.get(state, state)
 
 
 def remarks(resource: Document, *, short: bool = False) -> str:

@@ -31,12 +31,14 @@ class Client:
         self._timeout_s = timeout_s
         self._path, self._secure, self._host, self._port = "", False, "", 0
         path = where.removeprefix("unix:")
-        if path.startswith("/"):
+        if "/" in path and "://" not in path:
             self._path = path
             return
         parts = urlsplit(where)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
-            raise ValueError(f"{where!r} is neither http://HOST:PORT nor the path of a Unix socket")
+            raise ValueError(
+                f"{where!r} is neither http://HOST:PORT nor the path of a Unix socket, such as ./demo.sock"
+            )
         self._secure, self._host = parts.scheme == "https", parts.hostname
         self._port = parts.port or (443 if self._secure else 80)
 

@@ -53,7 +53,7 @@ def require_adapters(loaded: Loaded, schedulers: Collection[str], clouds: Collec
 
 
 def _gap(loaded: Loaded, path: Path, kind: str) -> Notice:
-    text = f"type {kind} is known but this release has no adapter for it yet"
+    text = f"type {kind} is known but this release has no adapter for it yet, so the service does not start with it"
     return Notice(loaded.path, loaded.lines.get(path, 0), dotted(path), text)
 
 

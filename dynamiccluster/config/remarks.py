@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
+from dynamiccluster.config.cloud_resources import TO_FILL_IN
 from dynamiccluster.config.document import Document
 from dynamiccluster.config.legacy import GENERAL
 from dynamiccluster.config.problems import Notice, Path
@@ -58,11 +59,18 @@ def _unwatched(settings: Settings, document: Document) -> Iterator[Remark]:
         yield (GENERAL, "timers", "queue_idle_s", queue), text
 
 
+def _to_fill_in(settings: Settings, document: Document) -> Iterator[Remark]:
+    for name, item in settings.cloud.items():
+        for key, value in item.config.model_dump().items():
+            if value == TO_FILL_IN:
+                yield ("cloud", name, "config", key), "is still to be filled in: `import` could not know it"
+
+
 def _budgets(settings: Settings, document: Document) -> Iterator[Remark]:
     limits = settings.general.limits
     if limits.budget_per_hour or limits.budget_per_month:
         for name, item in settings.cloud.items():
-            if not item.price_per_hour:
+            if not item.price_per_hour and "price_per_hour" not in item.model_fields_set:
                 yield ("cloud", name), "has no price_per_hour, so the budget does not limit it"
 
 
@@ -127,6 +135,7 @@ _LOOKS: tuple[Callable[[Settings, Document], Iterator[Remark]], ...] = (
     _identity,
     _unwatched,
     _budgets,
+    _to_fill_in,
     _clouds,
     _cluster,
     _server,

@@ -58,6 +58,13 @@ def rows_of(name: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
+def test_the_index_leads_to_every_page() -> None:
+    docs = ROOT / "docs"
+    pages = {page.relative_to(docs).as_posix() for page in docs.rglob("*.md")} - {"index.md"}
+    linked = re.findall(r"\]\(([\w/-]+\.md)\)", (docs / "index.md").read_text(encoding="utf-8"))
+    assert pages - set(linked) == set()
+
+
 def test_the_page_of_states_is_the_generated_one() -> None:
     assert (ROOT / "docs/lifecycle.md").read_text(encoding="utf-8") == markdown(), "run scripts/docs"
 

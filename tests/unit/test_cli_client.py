@@ -87,6 +87,12 @@ def test_socket_is_found_before_the_port_and_only_if_it_answers(tmp_path: Path) 
     assert find(path, "http://x") == "http://x"
 
 
+def test_the_path_of_a_socket_may_count_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with live(tmp_path) as api:
+        monkeypatch.chdir(Path(api.settings.socket_path).parent)
+        assert Client(f"./{Path(api.settings.socket_path).name}").get("api", "v1", "status")
+
+
 def test_lists_of_the_original_and_unready_services_are_understood(tmp_path: Path) -> None:
     with live(tmp_path) as api:
         client = Client(f"unix:{api.settings.socket_path}")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dynamiccluster.api.pictures.resources import resource_doc
 from dynamiccluster.cli.frame import frame
-from dynamiccluster.cli.show import remarks
+from dynamiccluster.cli.show import condition, remarks
 from dynamiccluster.cli.status import _live, look
 from dynamiccluster.cli.text import clean, clean_lines, clock, duration
 from dynamiccluster.client.rest import Client, Document
@@ -47,10 +47,16 @@ def test_example_fits_80_by_24_and_says_what_matters(picture: Document) -> None:
         "40 cores",
         "4 busy",
         "fast",
-        "open",
+        "STATE",
         "dc-fast-00000005",
     ):
         assert word in text
+
+
+def test_a_breaker_is_told_in_words_that_do_not_say_the_contrary() -> None:
+    told = [condition({"breaker": {"state": state}, "backoffs": []}) for state in ("closed", "open", "half-open")]
+    assert told == ["ok", "closed", "on trial"]
+    assert condition({"breaker": {"state": "closed"}, "backoffs": [{"word": "sold out"}]}) == "paused"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 24), (120, 50)])

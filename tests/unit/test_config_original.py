@@ -186,7 +186,7 @@ def test_the_successors_are_there(path: str) -> None:
 def test_types_without_an_adapter_are_notices_that_name_them(tmp_path: Path) -> None:
     result = loaded(tmp_path, TORQUE)
     gaps = adapter_gaps(result, {"slurm"}, {"aws"})
-    sentence = "type {} is known but this release has no adapter for it yet"
+    sentence = "type {} is known but this release has no adapter for it yet, so the service does not start with it"
     assert [(gap.key, gap.text) for gap in gaps] == [
         ("cluster.type", sentence.format("torque")),
         ("cloud.os-res.type", sentence.format("openstack")),

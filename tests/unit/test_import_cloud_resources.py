@@ -108,6 +108,14 @@ def test_what_is_lost_or_undecided_is_said() -> None:
     assert made().document["cloud"]["otter-container"]["config"]["image_uuid"] == TO_FILL_IN
 
 
+def test_what_is_still_to_be_filled_in_is_noticed(tmp_path: Path) -> None:
+    target = tmp_path / "new"
+    (tmp_path / "cloud_resources.conf").write_text(CONF)
+    assert run("import", str(tmp_path / "cloud_resources.conf"), "--write", str(target)).exit_code == 0
+    keys = {notice.key for notice in load(target / "dynamiccluster.yaml").notices if "filled in" in notice.text}
+    assert {"cloud.otter-container.config.image_uuid", "cloud.otter-container.config.flavor"} <= keys
+
+
 def test_kinds_of_job_become_resources_of_their_own_where_they_may_go() -> None:
     other = '+VMType = "big"\n+TargetClouds = "amazon"\n+VMAMI = "ami-9"\n+VMInstanceType = "c5.large"\n'
     cloud = made(JOB, other, JOB).document["cloud"]
@@ -135,6 +143,7 @@ def test_what_is_written_is_a_configuration_and_the_secrets_are_nobody_elses(fil
     assert oct(os.stat(secret).st_mode & 0o777) == "0o600"
     loaded = load(target / "dynamiccluster.yaml")
     assert set(loaded.settings.cloud) == {"otter-container", "amazon"}
+    assert not [notice for notice in loaded.notices if "filled in" in notice.text]
     again = run("import", str(files / "cloud_resources.conf"), "--write", str(target))
     assert again.exit_code == exits.REFUSED
 
