@@ -111,7 +111,7 @@ class _Site:
             "rerun": "TRUE",
             "shell": "/bin/sh",
             "shell_start_mode": "unix_behavior",
-            "tmpdir": f"{self._prefix}/tmp",
+            "tmpdir": f"{self._prefix}/tmp",  # noqa: S108 - below the bed's own directory
         }
         for name, group in QUEUES.items():
             own = {"qname": name, "hostlist": group}

@@ -129,8 +129,8 @@ NOT_REPLAYED: dict[str, str] = {
 }
 """Lines of the recording that are not replayed, each with its reason."""
 
-TIMEOUT = '#!/bin/sh\nshift\nexec /usr/bin/timeout 0.5 "$@"\n'
-"""``timeout`` in a command line: half a second is as good as ten for a command that never ends."""
+TIMEOUT = '#!/bin/sh\nshift\nexec /usr/bin/timeout 4 "$@"\n'
+"""``timeout`` in a command line: four seconds are as good as ten for a command that never ends."""
 
 
 def place_of(tmp_path: Path, state: State) -> Place:
