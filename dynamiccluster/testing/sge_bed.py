@@ -7,12 +7,14 @@ may be used so. Nodes' names stand in the bed's own hosts file, which is to be t
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pathlib
 import re
 import signal
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +64,7 @@ class SgeBed:
         self.prefix = pathlib.Path(facts["prefix"])
         self.runner = runner
         self.clock = clock
+        self._networks = itertools.cycle(facts["networks"])
 
     # -- what the service is given -----------------------------------------------------------------------
 
@@ -87,9 +90,10 @@ class SgeBed:
         return {"names": {"method": "hosts_file", "hosts_file": self.facts["hosts_file"]}}
 
     def cloud_config(self) -> dict[str, Any]:
+        """Each time with other addresses: qmaster remembers for minutes which name an address had."""
         return {
             "worker_command": self.facts["worker_command"],
-            "network": self.facts["network"],
+            "network": next(self._networks),
             "bridge": self.facts["bridge"],
             "network_namespace": self.facts["namespace"],
         }
@@ -215,7 +219,8 @@ class SgeBed:
         """
         place = ("-wd", "/", "-o", f"{self.prefix}/jobs/$JOB_ID.out", "-j", "y", "-S", "/bin/sh")
         argv = (self.program("as"), user, "/usr/bin/qsub", "-terse", *place, *arguments)
-        done = self.runner.run(argv, timeout_s=_COMMAND_TIMEOUT_S, stdin=script + "\n")
+        hosts = f'[ -z "$PE_HOSTFILE" ] || cp "$PE_HOSTFILE" {self.prefix}/jobs/$JOB_ID.$SGE_TASK_ID.hosts'
+        done = self.runner.run(argv, timeout_s=_COMMAND_TIMEOUT_S, stdin=f"{hosts}\n{script}\n")
         found = re.search(r"^(\d+)(\.|$)", done.stdout, re.MULTILINE)
         if done.returncode != 0 or found is None:
             raise DynamicClusterError(f"qsub: {done.complaint}")
@@ -234,7 +239,14 @@ class SgeBed:
         ended, restarts = self._accounting()
         current = [_listed_job(element, restarts) for element in listed.iter("job_list")]
         there = {(job.job_id, job.task) for job in current}
-        return [*current, *(job for key, job in ended.items() if key not in there)]
+        found = [*current, *(job for key, job in ended.items() if key not in there)]
+        return [replace(job, hosts=self._granted(job) or job.hosts) if job.hosts else job for job in found]
+
+    def _granted(self, job: Job) -> tuple[str, ...]:
+        """All hosts of a parallel job, which has written them down; lists and accounts have the first only."""
+        path = self.prefix / "jobs" / f"{job.job_id}.{job.task or 'undefined'}.hosts"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return tuple(line.split()[0] for line in lines if line.strip())
 
     def _accounting(self) -> tuple[dict[tuple[str, str], Job], dict[tuple[str, str], int]]:
         """Ended jobs and tasks, and how often each was put back; ``sge_accounting(5)``."""
@@ -269,8 +281,13 @@ class SgeBed:
             name = (element.findtext("name") or "").partition("@")[2]
             if element.findtext("slots_total") != "0":
                 states.setdefault(name, []).append(element.findtext("state") or "")
-        names = [line.strip() for line in self.run("qconf", "-sel").splitlines() if line.strip()]
-        return {name: _host(name, states.get(name, [])) for name in names if name != HEAD}
+        return {name: _host(name, states.get(name, [])) for name in self._execution_hosts() if name != HEAD}
+
+    def _execution_hosts(self) -> list[str]:
+        done = self.runner.run((self.program("qconf"), "-sel"), timeout_s=_COMMAND_TIMEOUT_S)
+        if done.returncode != 0 and "no execution host defined" not in done.complaint:
+            raise DynamicClusterError(f"qconf -sel: {done.complaint}")
+        return done.stdout.split() if done.returncode == 0 else []
 
     def forget_host(self, name: str) -> None:
         call = self.scheduler("forget")
