@@ -26,7 +26,7 @@ def bed(request: pytest.FixtureRequest) -> Iterator[SlurmBed]:
         yield made
 
 
-@on_both("name", faults.FAULTS, newer=("head-killed", "worker-killed", "worker-frozen"))
+@on_both("name", faults.FAULTS, newer=("head-killed", "worker-killed"))
 def test_ends_in_a_sane_cluster(bed: SlurmBed, tmp_path: pathlib.Path, name: str) -> None:
     print(faults.run(bed, tmp_path, name))  # noqa: T201 - the measurement
 
