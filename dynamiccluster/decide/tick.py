@@ -233,4 +233,4 @@ def _sentence(draft: Draft, need: Need) -> str:
         "observe-only" if draft.memory.observe_only else "" if draft.auto else "manual mode",
         "" if draft.memory.looked else f"waiting for a first view of {', '.join(_unseen(draft))}",
     ]
-    return f"tick {draft.tick}: " + "; ".join(part for part in parts if part)
+    return f"decision {draft.tick}: " + "; ".join(part for part in parts if part)

@@ -282,11 +282,11 @@ def test_the_sentence_says_what_waits_what_is_there_what_is_done_and_what_binds(
     snapshot = picture([node(of="s")], [*jobs(9, shape(4)), job("x", shape(1, hosts=("a",)))])
     said = plan(snapshot, policy(resource(max_nodes=2), resource("s", 1))).sentence
     assert said == (
-        "tick 8: 10 waiting task(s) of 37 cores; nodes 1 idle, 2 starting; doing 1 launch; "
+        "decision 8: 10 waiting task(s) of 37 cores; nodes 1 idle, 2 starting; doing 1 launch; "
         "7 without a place (max-nodes)"
     )
     only = plan(picture(jobs=[job("x", shape(hosts=("a",)))])).sentence
-    assert only == "tick 8: 1 waiting task(s) of 1 cores; nodes none; 1 without a place (named hosts)"
+    assert only == "decision 8: 1 waiting task(s) of 1 cores; nodes none; 1 without a place (named hosts)"
 
 
 def test_a_lost_store_is_rebuilt_from_the_machines() -> None:
