@@ -98,28 +98,42 @@ class TorqueCalls:
         self._one_node_options = one_node_options
         self._qstat = qstat_with(commands.qstat, job_options, job_options_refused)
         self._qstat_program = program(commands.qstat)
+        self._never_silent = False  # whether an empty queue is not an empty text
 
     # -- questions: one that fails has changed nothing, so it is never of unknown outcome ------------------------
 
     def ask_jobs(self) -> str:
-        return self._ask(self._qstat)
+        """The queue.
+
+        :raises TransientError: nothing was printed, though this server prints something of an empty queue, too.
+        """
+        text = self._ask(self._qstat)
+        if text.lstrip().startswith("<?xml"):
+            self._never_silent = True  # 6.1 has a prologue; 4.2, which prints nothing at all, has none (recorded)
+        elif self._never_silent and not text.strip():
+            raise TransientError(f"qstat printed nothing ({self._qstat[0]})")
+        return text
 
     def ask_queues(self) -> str | None:
         """``None`` if the configured command cannot be asked for queues."""
         return self._ask([*self._qstat_program, "-Q", "-f"]) if self._qstat_program else None
 
     def ask_nodes(self, host_name: str = "") -> str:
-        """All nodes or one; nothing where the server has none.
+        """All nodes or one; nothing where the server has none, which it says with a return code.
 
         :raises NotFoundError: there is no such node.
         """
+        options = self._one_node_options if host_name else self._node_options
+        argv = filled(self._commands.pbsnodes, options, host_name)
         try:
-            options = self._one_node_options if host_name else self._node_options
-            return self._ask(filled(self._commands.pbsnodes, options, host_name))
+            text = self._ask(argv)
         except DynamicClusterError as error:
             if not host_name and any(words in str(error) for words in _NO_NODES):
                 return ""
             raise
+        if not text.strip():
+            raise TransientError(f"pbsnodes printed nothing ({argv[0]})")
+        return text
 
     # -- changes ------------------------------------------------------------------------------------------------
 

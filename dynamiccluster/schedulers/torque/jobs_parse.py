@@ -78,7 +78,7 @@ def parse_jobs(text: str, asked: Asked) -> Queue:
     for record in records(text, "Job"):
         try:
             reader.read(record, queue)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             queue.drop(error, record)
     queue.finish()
     return queue

@@ -132,7 +132,7 @@ def read_nodes(items: Iterable[_T], template_prefix: str, read: Callable[[_T, st
     for item in items:
         try:
             nodes.append(read(item, template_prefix))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
             dropped.append(f"a node was left out: {error!r}; its record begins {str(item)[:80]!r}")
     if dropped and not nodes:
         raise ValueError(f"none of {len(dropped)} nodes can be read: {dropped[0]}")

@@ -6,7 +6,9 @@ The shapes are from documentation (``tests/documented/torque-maui-moab``), not r
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +31,9 @@ _STANDARD = frozenset(
 )  # fmt: skip
 """Resources that are amounts, or say nothing about the kind of a node."""
 
+_PART = re.compile(r"\[\d+\]$")
+"""Behind the name of a host: one of the vnodes that it is split into."""
+
 
 def parse_nodes(text: str, template_prefix: str) -> Nodes:
     """The vnodes in the output of ``pbsnodes -av -F json``.
@@ -37,7 +42,11 @@ def parse_nodes(text: str, template_prefix: str) -> Nodes:
     """
     if not text.strip():
         return Nodes(())
-    return read_nodes(_section(text, "nodes").items(), template_prefix, _node)
+    parts: dict[str, list[Any]] = {}
+    for name, values in _section(text, "nodes").items():
+        host = _PART.sub("", name)
+        parts.setdefault(host, []).insert(0 if name == host else len(parts[host]), values)
+    return read_nodes(parts.items(), template_prefix, _host)
 
 
 def parse_jobs(text: str, asked: Asked) -> Queue:
@@ -52,7 +61,7 @@ def parse_jobs(text: str, asked: Asked) -> Queue:
     for job_id, values in _section(text, "Jobs", "nodes").items():
         try:
             _read(job_id, values, asked, queue, interned)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
             queue.drop(error, f"<Job_Id>{job_id}</Job_Id>")
     queue.finish()
     return queue
@@ -75,9 +84,26 @@ def _section(text: str, name: str, other: str = "") -> Mapping[str, Any]:
     return found
 
 
-def _node(item: tuple[str, Any], template_prefix: str) -> Node:
-    name, values = item
+def _host(item: tuple[str, list[Any]], template_prefix: str) -> Node:
+    """A host that is listed in parts as one node: in the state of the host, with what all of its parts have."""
+    name, parts = item
     require_name(name)
+    first, *others = (_node(name, values, template_prefix) for values in parts)
+    if not others:
+        return first
+    nodes = (first, *others)
+    return replace(
+        first,
+        slots=sum(node.slots for node in nodes),
+        properties=tuple(sorted({word for node in nodes for word in node.properties})),
+        jobs={job_id: slots for node in nodes for job_id, slots in node.jobs.items()},
+        memory_mib=sum(node.memory_mib for node in nodes),
+        gpus=sum(node.gpus for node in nodes),
+        taken=sum((node.taken or Capacity() for node in nodes), Capacity()),
+    )
+
+
+def _node(name: str, values: Mapping[str, Any], template_prefix: str) -> Node:
     has, taken = values.get("resources_available", {}), values.get("resources_assigned", {})
     jobs = values.get("jobs", [])
     ids = [str(job).strip().partition("/")[0] for job in (jobs.split(",") if isinstance(jobs, str) else jobs)]
