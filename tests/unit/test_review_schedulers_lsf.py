@@ -58,6 +58,15 @@ def test_a_host_that_a_list_lacks_is_asked_for_by_name_before_it_is_removed() ->
     assert "lsrmhost" not in lsf.programs()
 
 
+def test_a_host_that_the_lim_does_not_list_is_closed_all_the_same() -> None:
+    """Its list may be short, and mbatchd still gives the host jobs."""
+    lsf = FakeLsf()
+    lsf.host("small-1", in_lim=False)
+    lsf.sneaky = "small-1"
+    with pytest.raises(BusyError):
+        adapter(lsf).remove("small-1")
+
+
 # -- jobs elsewhere ------------------------------------------------------------------------------------
 
 

@@ -224,7 +224,7 @@ class LsfScheduler:
             if host.jobs and _is_closed(host) and host.message == self._removal_mark(host_name):
                 self._control("hopen", host_name)  # the job was there before an earlier try closed it
             require_empty(host_name, host.jobs, host.status)
-            if not _is_closed(host) and host_name in lims.items:
+            if not _is_closed(host) and (host_name in lims.items or host.status not in ("unavail", "unreach")):
                 self._close_empty(host_name)
         if host_name in lims.items:
             site.members.remove(host_name)
