@@ -188,3 +188,12 @@ def test_a_command_about_jobs_that_dies_without_a_word_has_failed() -> None:
     calls = CondorCalls(runner, bin_dir="", prefix=(), condor_config="", pool="", schedd="", timeout_s=1.0)
     with pytest.raises(DynamicClusterError, match="-9"):
         calls.tell_about_jobs("condor_rm", "1.0", harmless=("not found",))
+
+
+@pytest.mark.parametrize("address", ["", "-all", "10.0.0.1", "<10.0.0.1:1> -all"])
+def test_an_ad_without_its_startds_address_gets_no_command(address: str) -> None:
+    runner = FakeRunner()
+    calls = CondorCalls(runner, bin_dir="", prefix=(), condor_config="", pool="", schedd="", timeout_s=1.0)
+    with pytest.raises(TransientError, match="not the address"):
+        calls.set_hold(address, MARK)
+    assert not runner.calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from dynamiccluster.errors import (
@@ -45,6 +46,8 @@ _MEANINGS: tuple[tuple[str, type[DynamicClusterError]], ...] = (
 _FAILURES = ("ERROR", "Error:", "error:", "Can't ", "Failed to ", "failed to ", "Couldn't ", "unknown host")
 """Words on standard error that mean failure whatever the exit code: ``condor_off`` and ``condor_reconfig`` say
 ``Sent`` and exit with 0 when the daemon has refused the command."""
+
+_SINFUL = re.compile(r"<[^<>\s]+>")
 
 _PREPARED = "see docs/schedulers/htcondor.md for what its image must have"
 """Where a worker node may not be changed the reason is mostly its image."""
@@ -98,7 +101,11 @@ class CondorCalls:
 
         Two commands: what the first sets lasts, and holds from the startd's next reconfiguration by whomever. By its
         name the startd is looked up in the collector, where an ad of a machine that had the name before may be found.
+
+        :raises TransientError: there is no address in its ad: the commands would speak to a daemon of this machine.
         """
+        if not _SINFUL.fullmatch(daemon):
+            raise TransientError(f"{daemon[:60]!r} is not the address of a startd")
         words = ("-startd", "-address", daemon, "-set", f"{HOLD} = {quoted(mark)}")
         completed = self._run("condor_config_val", *self._pool, *words)
         self._check(completed, f"condor_config_val -set ({_PREPARED})")
