@@ -86,7 +86,8 @@ def _programs(directory: str | None, socket: str) -> Programs:
     own = Path(sys.executable).parent
     if directory is None and socket in ("", slurm_hook.DEFAULT_SOCKET):
         resume, suspend = (str(own / name) for name in PROGRAMS)
-        return Programs(resume, suspend, "Slurm's user must be allowed to open the service's socket.")
+        missing = "" if (own / PROGRAMS[0]).exists() else f"\nThey are not in {own} (yet): install the package there."
+        return Programs(resume, suspend, f"Slurm's user must be allowed to open the service's socket.{missing}")
     where = directory or "/usr/local/sbin"
     scripts = "\n".join(
         f"  {where}/slurm-{verb}:  #!/bin/sh\n"

@@ -67,7 +67,7 @@ def _power_settings(conf: _Conf) -> Iterator[str]:
     if settings.get("suspendtime", "infinite").lower() in _NEVER:
         yield "SuspendTime is missing or INFINITE: Slurm gives jobs to nodes that are off, and calls nobody"
     if "cloud" not in settings.get("privatedata", "").lower().split(","):
-        yield "PrivateData=cloud is missing: Slurm hides nodes that are off"
+        yield "PrivateData=cloud is missing: before 23.02 Slurm hides nodes that are off"
 
 
 def _nodes(conf: _Conf, resource: Resource) -> Iterator[str]:

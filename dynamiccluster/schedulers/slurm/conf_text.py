@@ -147,7 +147,7 @@ def _power_part(resources: Sequence[Resource], policy: Policy, programs: Program
         f"ResumeTimeout={resume_timeout_s(resources, policy)}",
         "ResumeRate=0                  # no limit of Slurm's: the service has its own (launches_per_minute)",
         "SuspendRate=0",
-        "# Without it nodes that are off are hidden, from the service too. Add it to what stands there.",
+        "# Before 23.02 nodes that are off are hidden without it, from the service too. Add it to what stands there.",
         "PrivateData=cloud",
         "# A node's address is that from which its slurmd reports in. Add it to what stands there. No need of",
         "# idle_on_node_suspend, which would also undo what administrators hold: the service puts nodes right itself.",
