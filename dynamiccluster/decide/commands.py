@@ -14,7 +14,7 @@ from dynamiccluster.decide.orphans import new_node_id, take_in_adopted, unclaime
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.memory import Override
-from dynamiccluster.model.resource import ResourceFlag
+from dynamiccluster.model.resource import Provisioning, ResourceFlag
 from dynamiccluster.model.worker_node import COUNTED, NodeState, WorkerNode
 
 S = NodeState
@@ -137,6 +137,10 @@ def _launch(draft: Draft, command: Command) -> CommandReply:
     if command.count < 1:
         return _no(command, ReplyCode.NOT_ALLOWED, "the number of nodes must be at least 1")
     room, binding = open_ledger(draft).room(resource, command.count, by_hand=True)
+    if resource.provisioning is Provisioning.SCHEDULER:
+        first = f"scontrol update nodename={resource.numbered(1)} state=POWER_UP"
+        text = f"the scheduler itself picks the nodes of {resource.name}: have it switch one on (Slurm: {first})"
+        return _no(command, ReplyCode.NOT_ALLOWED, text)
     flag = draft.flag(resource.name)
     if room < command.count and flag is not ResourceFlag.NORMAL:
         return _no(command, ReplyCode.NOT_ALLOWED, f"{resource.name} is {flag}: restore it first")

@@ -31,6 +31,7 @@ from builders import (
 
 from dynamiccluster.decide.tick import answer
 from dynamiccluster.model.action import ActionKind, ActionResult, Outcome
+from dynamiccluster.model.command import Command, CommandKind, ReplyCode
 from dynamiccluster.model.host import Host, HostState, Power
 from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.model.job import Job, JobState, Wait
@@ -379,6 +380,14 @@ def test_the_scheduler_alone_ends_idleness() -> None:
     idle = node("n1", S.IDLE, of="p", host_name="p-0001", idle_since_obs=0.0, first_job_at=0.0, starved_obs=0.0)
     decided = plan(picture([idle], hosts=fleet(ON), jobs=[job("1", shape(queues=("cloud",)))]), RULES)
     assert decided.nodes.get("n1", idle).state is S.IDLE
+
+
+def test_an_operator_is_told_to_ask_the_scheduler() -> None:
+    asked = Command("x", CommandKind.LAUNCH, "ada", target="p")
+    decided = plan(picture(hosts=fleet(OFF), commands=(asked,)), RULES)
+    assert not actions(decided, A.LAUNCH)
+    assert decided.replies[0].code is ReplyCode.NOT_ALLOWED
+    assert "nodename=p-0001 state=POWER_UP" in decided.replies[0].message
 
 
 def test_a_draining_resource_holds_its_nodes_all_the_same() -> None:
