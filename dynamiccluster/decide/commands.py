@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dynamiccluster.decide import breaker, learned
 from dynamiccluster.decide.draft import SCHEDULER, Draft
+from dynamiccluster.decide.explain import SENTENCES
 from dynamiccluster.decide.launch import launch
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import open_ledger
@@ -136,19 +137,19 @@ def _launch(draft: Draft, command: Command) -> CommandReply:
     resource = draft.resource(command.target)
     if command.count < 1:
         return _no(command, ReplyCode.NOT_ALLOWED, "the number of nodes must be at least 1")
-    room, binding = open_ledger(draft).room(resource, command.count, by_hand=True)
     if resource.provisioning is Provisioning.SCHEDULER:
         first = f"scontrol update nodename={resource.numbered(1)} state=POWER_UP"
         text = f"the scheduler itself picks the nodes of {resource.name}: have it switch one on (Slurm: {first})"
         return _no(command, ReplyCode.NOT_ALLOWED, text)
+    room, binding = open_ledger(draft).room(resource, command.count, by_hand=True)
     flag = draft.flag(resource.name)
     if room < command.count and flag is not ResourceFlag.NORMAL:
         return _no(command, ReplyCode.NOT_ALLOWED, f"{resource.name} is {flag}: restore it first")
-    if room < command.count:
+    if binding is not None and room < command.count:
         return _no(
             command,
             ReplyCode.NOT_ALLOWED,
-            f"{command.count} node(s) of {resource.name} asked, {room} possible: {binding} binds",
+            f"{command.count} node(s) of {resource.name} asked, {room} possible, then it {SENTENCES[binding]}",
         )
     made = launch(draft, resource, command.count, f"asked for by {command.actor}", actor=command.actor)
     return _yes(command, f"launching {len(made)} node(s) of {resource.name}", tuple(made))
