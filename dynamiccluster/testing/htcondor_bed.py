@@ -107,6 +107,7 @@ class HtcondorBed:
         physics = {
             "quantity": {"min": 0, "max": 2},
             "capacity": {"cores": 2, "memory_mib": 2000},
+            "features": ["physics"],
             "reservation": {"account": "group_physics"},
             "priority": 3,
         }
@@ -160,6 +161,7 @@ class HtcondorBed:
         def submit(name: str, *words: str, queue: int = 1) -> tuple[str, str]:
             return self.condor_submit(*words, script="hostname", name=name, queue=queue), name
 
+        group = ("accounting_group = group_physics", "accounting_group_user = alice")
         return dict(
             (
                 submit("feature", "requirements = TARGET.bigmem"),
@@ -167,7 +169,7 @@ class HtcondorBed:
                 submit("least-memory", "requirements = TARGET.Memory >= 5000"),
                 submit("expression", "request_cpus = 2", "request_memory = 500 * 2"),
                 submit("idle-two", "max_idle = 2", queue=5),
-                submit("account", "accounting_group = group_physics", "accounting_group_user = alice"),
+                submit("account", *group, "requirements = physics"),
                 submit("urgent", "priority = 10"),
                 submit("soon", "deferral_time = (CurrentTime + 5)", "deferral_prep_time = 5"),
             )

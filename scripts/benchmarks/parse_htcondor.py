@@ -39,7 +39,7 @@ def rows() -> Iterator[dict[str, object]]:
 
 def timed(pool: str, queue: str, jobs: int, hosts: int) -> float:
     began = time.perf_counter()
-    found = parse_machines(pool, lambda mark: False, ("fast",), SUBMITTED_AT + 100.0, 660.0)
+    found = parse_machines(pool, lambda mark: False, ("fast",), 660.0)
     parsed = parse_jobs(queue, Reading(Evaluator(None), Offers(), found.names, now=SUBMITTED_AT + 100.0))
     seconds = time.perf_counter() - began
     assert (len(found.hosts), len(parsed.jobs)) == (hosts, jobs)

@@ -169,11 +169,12 @@ def test_a_dynamic_slot_left_in_the_collector_does_not_make_a_host_busy() -> Non
 
 
 def test_a_machine_that_is_silent_is_unknown() -> None:
-    (host,) = parsed(printed(ad(LastHeardFrom=1000)), now=1700.0, silent_s=660.0).hosts
+    collector = {"MyType": "Collector", "Machine": "cm", "LastHeardFrom": 1700}
+    (host,) = parsed(printed(ad(LastHeardFrom=1000), collector), silent_s=660.0).hosts
     assert (host.state, host.detail) == (HostState.UNKNOWN, "not heard of for 700 s")
-    (host,) = parsed(printed(ad(LastHeardFrom=1000)), now=1600.0, silent_s=660.0).hosts
+    (host,) = parsed(printed(ad(LastHeardFrom=1050), collector), silent_s=660.0).hosts
     assert host.state is HostState.UP
-    (host,) = parsed(printed(ad(LastHeardFrom=1000)), now=9999.0).hosts
+    (host,) = parsed(printed(ad(LastHeardFrom=1), collector)).hosts
     assert host.state is HostState.UP
 
 

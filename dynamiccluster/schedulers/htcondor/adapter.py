@@ -104,6 +104,8 @@ class HtcondorScheduler:
         self._evaluator: Evaluator | None = None
         self._offers = Offers((), self._machine_attributes)
         self._collector_began_at = 0.0
+        self._heard_at = 0.0  # on the collector's clock: when it last heard of anybody
+        self._restarted = float("-inf")  # on the monotonic clock: when a collector was seen to have been started again
         self._puzzling: set[str] = set()  # reasons already logged
 
     def poll(self) -> SchedulerView:
@@ -219,9 +221,11 @@ class HtcondorScheduler:
         wanted = ",".join((*hosts_parse.ATTRIBUTES, *features))
         output = self._calls.ask_collector("-any", "-json", "-constraint", constraint, "-attributes", wanted)
         try:
-            return parse_machines(output, self._is_ours, features, self._clock.now(), self._silent_s)
+            machines = parse_machines(output, self._is_ours, features, self._silent_s, self._heard_at)
         except ValueError as error:
             raise TransientError(f"condor_status: {error}") from error
+        self._heard_at = machines.heard_at
+        return machines
 
     def _is_ours(self, mark: str) -> bool:
         return mark.startswith(self._mark_prefix)
@@ -233,10 +237,11 @@ class HtcondorScheduler:
         if self._collector_began_at and not began_at and not machines.hosts:
             raise TransientError("condor_status lists nothing, not even the collector itself")
         if self._collector_began_at and began_at > self._collector_began_at:
-            age_s = self._clock.now() - began_at
-            if age_s < self._settle_s:
-                raise TransientError(f"the collector was started {age_s:.0f} s ago and does not know all machines yet")
+            self._restarted = self._clock.monotonic()
         self._collector_began_at = began_at or self._collector_began_at
+        age_s = self._clock.monotonic() - self._restarted
+        if age_s < self._settle_s:
+            raise TransientError(f"the collector was started {age_s:.0f} s ago and does not know all machines yet")
 
     def _require_known(self, machines: Machines, jobs: Sequence[Job]) -> None:
         """A young collector that lacks machines with jobs was not there before these, and lacks others, too."""

@@ -51,7 +51,7 @@ _MOST_DROPPED = 20
 class Machines:
     """What one text of ``condor_status`` says. ``machine``: HTCondor's own name by that of the host; ``daemon``:
     where its startd is to be spoken to. ``prepared``: hosts that have the setting :data:`HOLD`.
-    ``collector_began_at``: 0 = its ad is not among the others."""
+    ``collector_began_at``: 0 = its ad is not among the others. ``heard_at``: when it heard last of anybody."""
 
     hosts: tuple[Host, ...]
     dropped: tuple[str, ...]
@@ -60,15 +60,21 @@ class Machines:
     daemon: Mapping[str, str]
     prepared: frozenset[str]
     collector_began_at: float = 0.0
+    heard_at: float = 0.0
 
 
 def parse_machines(
-    output: str, is_ours: Callable[[str], bool], features: Iterable[str] = (), now: float = 0.0, silent_s: float = 0.0
+    output: str,
+    is_ours: Callable[[str], bool],
+    features: Iterable[str] = (),
+    silent_s: float = 0.0,
+    heard_at: float = 0.0,
 ) -> Machines:
     """The hosts in ``output``, and a sentence for each ad that could not be read.
 
     ``is_ours``: whether a hold mark is this installation's. ``features``: attributes that count as features.
-    ``silent_s``: a host that the collector has not heard of for longer, seen from ``now``, is unknown; 0 = never.
+    ``silent_s``: a host that the collector has not heard of for longer is unknown; 0 = never. Its time is that of what
+    it heard last, in this text or before (``heard_at``): this machine's clock may differ.
 
     :raises ValueError: the text was cut off, or none of its ads can be read.
     """
@@ -82,6 +88,7 @@ def parse_machines(
             continue
         kind, name = ad.get("MyType", "Machine"), text(ad, "Machine") or text(ad, "Name").rpartition("@")[2]
         read += 1
+        heard_at = max(heard_at, instant(ad, "LastHeardFrom"))
         if kind == "Collector":
             began_at = instant(ad, "DaemonStartTime")
         elif not _NAME.fullmatch(name):
@@ -92,7 +99,7 @@ def parse_machines(
             slots.setdefault(name, []).append(ad)
     if dropped and not read:
         raise ValueError(f"none of {len(dropped)} machines can be read: {dropped[0]}")
-    reader = _Reader(is_ours, tuple(features), now, silent_s)
+    reader = _Reader(is_ours, tuple(features), heard_at, silent_s)
     names = HostNames(slots)
     hosts: dict[str, Host] = {}
     machine: dict[str, str] = {}
@@ -112,7 +119,7 @@ def parse_machines(
         dropped[_MOST_DROPPED:] = [f"{len(dropped) - _MOST_DROPPED} more machines were left out"]
     daemon = {host: text(slots[name][0], "MyAddress") for host, name in machine.items()}
     prepared = frozenset(host for host, name in machine.items() if any(HOLD in ad for ad in slots[name]))
-    return Machines(tuple(hosts.values()), tuple(dropped), names, machine, daemon, prepared, began_at)
+    return Machines(tuple(hosts.values()), tuple(dropped), names, machine, daemon, prepared, began_at, heard_at)
 
 
 def with_lost(hosts: Iterable[Host], jobs: Iterable[Job]) -> tuple[Host, ...]:
