@@ -257,6 +257,13 @@ def test_an_administrators_hold_is_kept() -> None:
     assert not told(slurm)
 
 
+def test_a_window_alone_keeps_no_job_away() -> None:
+    """A node that a reservation keeps may be given to the reservation's own job at any moment."""
+    slurm = FakePower("IDLE+CLOUD+MAINTENANCE+RESERVED+POWERING_UP")
+    adapter(slurm).withdraw(["pc-0001"], OURS)
+    assert [words[1] for words in told(slurm)] == ["state=DRAIN", "state=POWER_DOWN_FORCE"]
+
+
 def test_offering_undoes_our_drain_and_slurms_own_judgement() -> None:
     slurm = FakePower()
     slurm.switch("pc-0001", "IDLE+CLOUD+DRAIN+POWERED_DOWN", OURS)

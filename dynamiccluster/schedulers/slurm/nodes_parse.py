@@ -95,11 +95,12 @@ def parse_nodes(text: str, is_ours: Callable[[str], bool], template_prefix: str)
 
     ``is_ours``: whether a hold's text is our mark.
 
-    :raises ValueError: the text was cut off, or none of its lines can be read.
+    :raises ValueError: the text was cut off, is blank (Slurm says so in words when there are none), or none of its
+        lines can be read.
     """
-    if not text.strip() or text.strip() == _NO_NODES:
+    if text.strip() == _NO_NODES:
         return Nodes((), (), {}, frozenset(), 0)
-    if not text.endswith("\n"):
+    if not text.strip() or not text.endswith("\n"):
         raise ValueError("the list of nodes was cut off")
     hosts: list[Host] = []
     dropped: list[str] = []

@@ -38,7 +38,8 @@ class SlurmPower:
     def withdraw(self, host_names: Sequence[str], mark: str) -> None:
         """See ``schedulers/base.PowerSaving``."""
         asked = self._look(host_names)
-        self._update([host for host in asked if host.hold is None], "state=DRAIN", f"reason={mark}")
+        # A window keeps a node for its own jobs, which may begin at any moment: only DRAIN keeps everybody's away.
+        self._update([host for host in asked if "DRAIN" not in host.detail], "state=DRAIN", f"reason={mark}")
         if not any(host.power in (Power.WANTED, Power.ON) for host in asked):
             return
         now = [host for host in self._look(host_names) if host.power in (Power.WANTED, Power.ON)]
