@@ -114,7 +114,9 @@ def test_launching_by_hand() -> None:
     assert not d.nominations
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, "at least 1"), (-1, "at least 1"), (11, "10 possible: max-nodes")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "at least 1"), (-1, "at least 1"), (11, "10 possible, then it has its max")]
+)
 def test_no_more_than_the_limits_allow(count, said) -> None:
     d = ask(K.LAUNCH, "r", count=count)
     assert code(d) is NO
