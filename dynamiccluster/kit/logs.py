@@ -17,6 +17,9 @@ LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 KEPT = 3
 """Rotated files that are kept (same source)."""
 
+CHATTERS = ("boto3", "botocore", "urllib3")
+"""Libraries whose debugging would fill the log at once: botocore writes a page for each request, signature included."""
+
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code != 0x09} | {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
@@ -75,7 +78,10 @@ def configure_logging(
         target.removeHandler(old)
         old.close()
     target.addHandler(handler)
-    target.setLevel(LEVELS[max(0, min(level, len(LEVELS) - 1))])
+    least = LEVELS[max(0, min(level, len(LEVELS) - 1))]
+    target.setLevel(least)
+    for name in CHATTERS:
+        logging.getLogger(name).setLevel(max(least, logging.INFO))
 
 
 def _formatter(layout: str, redactor: Redactor) -> LogFormatter:

@@ -40,6 +40,13 @@ def test_levels(logger: logging.Logger, tmp_path: Path, level: int, lines: str) 
     assert "".join(line[0] for line in path.read_text().splitlines()) == lines
 
 
+def test_debugging_is_ours_and_not_that_of_libraries(logger: logging.Logger, tmp_path: Path) -> None:
+    configure_logging(3, str(tmp_path / "log"), "%(message)s", 0, Redactor(), logger)
+    assert logging.getLogger("botocore.hooks").getEffectiveLevel() == logging.INFO
+    configure_logging(0, str(tmp_path / "log"), "%(message)s", 0, Redactor(), logger)
+    assert logging.getLogger("botocore.hooks").getEffectiveLevel() == logging.ERROR
+
+
 def test_rotation_keeps_three(logger: logging.Logger, tmp_path: Path) -> None:
     path = tmp_path / "log"
     configure_logging(2, str(path), LAYOUT, 100, Redactor(), logger)
