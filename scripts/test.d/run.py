@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 CORES = len(os.sched_getaffinity(0))
 LEAST_LANES = 3
-"""So many real systems at a time even on two cores: their tests wait most of the time, for daemons and for nodes."""
+"""So many real systems at a time even on two cores: their tests wait most of the time, for daemons and for nodes. The
+tests of one module share a system, and so a lane."""
 
 MINUTE_S = 60.0
 MOST_LINES = 400  # of a failed stage's output
@@ -42,7 +43,7 @@ def stages() -> list[Stage]:
     python = sys.executable
     kinds = ("unit", "property", "contract", "house", "service", "regress")
     paths = [f"tests/{kind}" for kind in kinds if has_tests(kind)]
-    in_lanes = ["-n", str(max(LEAST_LANES, min(CORES, 6))), "--dist", "loadgroup"]
+    in_lanes = ["-n", str(max(LEAST_LANES, min(CORES, 6))), "--dist", "loadfile"]
     return [
         Stage("lint", [tool("ruff"), "check", "."], 2 * MINUTE_S),
         Stage("format", [tool("ruff"), "format", "--check", "."], 2 * MINUTE_S),

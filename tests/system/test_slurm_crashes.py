@@ -12,7 +12,7 @@ from slurm_harness import bed_or_skip, on_both
 
 from dynamiccluster.testing.slurm_bed import SlurmBed
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm-crashes")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from dynamiccluster.model.resource import Resource
 from dynamiccluster.testing.bed import JobState
 from dynamiccluster.testing.slurm_bed import SlurmBed
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm-faults")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module", params=RELEASES)

@@ -24,7 +24,7 @@ from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 from dynamiccluster.testing.slurm_bed import SlurmBed
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240), pytest.mark.xdist_group("slurm-jobs")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 CLUSTER = "system"
 SMALL = Resource("small", "local", "local", Capacity(4, 4000), max_nodes=4, features=frozenset({"std"}))
 BIG = Resource("big", "local", "local", Capacity(8, 16000), max_nodes=2, features=frozenset({"bigmem"}))

@@ -14,7 +14,7 @@ from slurm_harness import RELEASES, bed_or_skip
 
 from dynamiccluster.testing.slurm_bed import SlurmBed
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("slurm-service")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module", params=RELEASES)
