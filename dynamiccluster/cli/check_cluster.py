@@ -155,7 +155,7 @@ def _show(results: list[CheckResult], kind: str) -> None:
         return
     listing = table("key", "command", "result", "seconds", "what it says", right=("seconds",))
     for result in results:
-        state = f"{result.state}, may be" if _may_be(result) else str(result.state)
+        state = f"{result.state}, optional" if _may_be(result) else str(result.state)
         command = shlex.join(result.check.argv)
         listing.add_row(
             result.check.key.removeprefix("cluster.config."),
