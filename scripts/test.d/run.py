@@ -53,14 +53,14 @@ def stages() -> list[Stage]:
         Stage(
             "tests",
             [python, "-m", "pytest", "-n", str(max(2, min(CORES, 8))), "-m", "not system", *paths],
-            12 * MINUTE_S,
+            20 * MINUTE_S,
             shown=True,
         ),
         Stage("worlds", ["scripts/worlds", "50", "--jobs", str(CORES)], 15 * MINUTE_S, slow=True, shown=True),
         Stage(
             "systems",
             [python, "-m", "pytest", "-m", "system", *in_lanes, "-rs", "-p", "no:randomly", "--timeout=1500", "tests"],
-            40 * MINUTE_S,
+            55 * MINUTE_S,
             shown=True,
         ),
     ]
