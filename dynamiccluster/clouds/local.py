@@ -225,7 +225,7 @@ class LocalCloud:
         if resource.reservation.property:
             features.add(resource.reservation.property)
         for word in (record.host_name, *features):
-            if not PLAIN.fullmatch(word):
+            if not all(PLAIN.fullmatch(part) for part in word.split("=", 1)):  # VMType=Centos7
                 raise BadConfigError(f"{word[:100]!r} cannot be put into the worker command")
         values = {
             "name": record.host_name,
