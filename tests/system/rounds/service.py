@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pathlib
@@ -28,6 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 TO_DIE = pathlib.Path(__file__).with_name("serve_and_die.py")
 OVER = (JobState.COMPLETED, JobState.OTHER)
 _LOOK_AGAIN_S = 0.25
+_PR_SET_PDEATHSIG = 1
 
 
 def kind(cores: int, memory_mib: int, most: int, least: int = 0, **more: Any) -> dict[str, Any]:
@@ -78,6 +80,11 @@ def most_at_once(machines: Collection[Machine], resource: str) -> int:
         number += change
         most = max(most, number)
     return most
+
+
+def _die_with_parent() -> None:
+    """The service that is being started is killed when the test ends, however it ends: prctl(2)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass
@@ -153,6 +160,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_die_with_parent,
             )
         if wait and not die_at:
             self.until(self.is_ready, 30, "the service answers")
