@@ -18,6 +18,7 @@ from dynamiccluster.config.fields import (
     FilePath,
     Name,
     Says,
+    Seconds,
     Section,
     SiteNames,
 )
@@ -57,7 +58,7 @@ class SgeConfig(CommonCluster):
     qstat_command: Command0 = Field(
         "qstat -xml -r -u '*'",
         description="Lists the jobs, in XML, with their requests. `-xml`, `-r` and `-u '*'` (all users) are added if "
-        "missing, and `-ext` where projects matter.",
+        "missing, and `-ext -pri` where projects matter.",
     )
     qhost_command: Command2 = Field(
         "qhost -q -j -xml {0} {1}",
@@ -128,6 +129,12 @@ class SgeConfig(CommonCluster):
         "",
         description="The host, without slots, of queues that would have none, whose jobs `qsub -q` would refuse. "
         "Empty: that of sge_qmaster.",
+    )
+    silent_s: Seconds = Field(
+        90.0,
+        description="A node whose daemon sge_qmaster has not been able to reach (`u`) for so long counts as down; "
+        "before that it is left alone. After a restart of sge_qmaster no daemon is reached for half a minute.",
+        examples=[90],
     )
 
 

@@ -16,9 +16,10 @@ from dynamiccluster.schedulers.htcondor.checks import checks as htcondor_checks
 from dynamiccluster.schedulers.lsf.adapter import LsfScheduler, LsfSettings
 from dynamiccluster.schedulers.lsf.calls import PROGRAMS as LSF_PROGRAMS
 from dynamiccluster.schedulers.lsf.checks import checks as lsf_checks
-from dynamiccluster.schedulers.sge.adapter import SgeScheduler, SgeSettings
+from dynamiccluster.schedulers.sge.adapter import SgeScheduler
 from dynamiccluster.schedulers.sge.checks import checks as sge_checks
 from dynamiccluster.schedulers.sge.command_lines import Templates as SgeTemplates
+from dynamiccluster.schedulers.sge.descriptions import SgeSettings
 from dynamiccluster.schedulers.slurm.adapter import SlurmScheduler
 from dynamiccluster.schedulers.slurm.checks import checks as slurm_checks
 from dynamiccluster.schedulers.torque.adapter import TorqueScheduler

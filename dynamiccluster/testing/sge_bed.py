@@ -14,8 +14,7 @@ import re
 import signal
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import fields, replace
 from typing import Any
 
 from dynamiccluster.clouds.local import LocalCloud
@@ -24,24 +23,25 @@ from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.clock import Clock, SystemClock, pause
 from dynamiccluster.kit.runner import Runner, SubprocessRunner
 from dynamiccluster.names.hosts_file import HostsFileNames
-from dynamiccluster.schedulers.sge.adapter import SgeScheduler, SgeSettings
+from dynamiccluster.schedulers.sge.adapter import SgeScheduler
 from dynamiccluster.schedulers.sge.command_lines import Templates
+from dynamiccluster.schedulers.sge.descriptions import SgeSettings
 from dynamiccluster.testing import bed
-from dynamiccluster.testing.bed import Host, Job, JobState, Order
+from dynamiccluster.testing.bed import Host, Job, Order
+from dynamiccluster.testing.sge_lists import accounting, listed_job, seen_host
 
 SCRIPT = bed.SCRIPTS / "sge"
 INSTALLED_BY_US = pathlib.Path("/var/lib/dynamiccluster/testbed-sge.installed")
 """The test bed's own mark that it was the one to install the packages."""
+
+SILENT_S = 45
+"""What the service waits before it believes that a daemon out of reach is dead: longer than after a restart."""
 
 USER = "alice"
 HEAD = "sgemaster"
 _COMMAND_TIMEOUT_S = 30.0
 _HEAD_LIMIT_S = 30.0
 _DAEMONS = ("sge_execd", "sge_shepherd")
-_RESCHEDULED = ("24", "25")
-"""Of the field ``failed``: the job goes on elsewhere. ``sge_status(5)``."""
-
-_ACCOUNTING_FIELDS = 36
 
 
 def why_not() -> str:
@@ -83,6 +83,7 @@ class SgeBed:
             "qconf_sp_command": f"{qconf} -sp {{0}}",
             "qdel_command": f"{qdel} -f {{0}}",
             "qconf_command": qconf,
+            "silent_s": SILENT_S,
         }
         return {"type": "sge", "config": config}
 
@@ -132,8 +133,8 @@ class SgeBed:
     def scheduler(self, cluster_id: str, **settings: Any) -> SgeScheduler:
         """The adapter, for tests of the adapter."""
         section = self.cluster_section({})["config"]
-        qconf = section.pop("qconf_command")
-        templates = Templates(**{key.removesuffix("_command"): command for key, command in section.items()})
+        qconf = section["qconf_command"]
+        templates = Templates(**{key.name: section[f"{key.name}_command"] for key in fields(Templates)})
         return SgeScheduler(
             self.runner, self.clock, cluster_id, templates=templates, qconf=(qconf,), settings=SgeSettings(**settings)
         )
@@ -236,8 +237,8 @@ class SgeBed:
 
     def jobs(self) -> list[Job]:
         listed = ElementTree.fromstring(self.run("qstat", "-xml", "-u", "*").replace("%lt;", "&lt;"))  # noqa: S314 - our own Grid Engine's
-        ended, restarts = self._accounting()
-        current = [_listed_job(element, restarts) for element in listed.iter("job_list")]
+        ended, restarts = accounting(self.facts)
+        current = [listed_job(element, restarts) for element in listed.iter("job_list")]
         there = {(job.job_id, job.task) for job in current}
         found = [*current, *(job for key, job in ended.items() if key not in there)]
         return [replace(job, hosts=self._granted(job) or job.hosts) if job.hosts else job for job in found]
@@ -247,27 +248,6 @@ class SgeBed:
         path = self.prefix / "jobs" / f"{job.job_id}.{job.task or 'undefined'}.hosts"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return tuple(line.split()[0] for line in lines if line.strip())
-
-    def _accounting(self) -> tuple[dict[tuple[str, str], Job], dict[tuple[str, str], int]]:
-        """Ended jobs and tasks, and how often each was put back; ``sge_accounting(5)``."""
-        path = pathlib.Path(self.facts["sge_root"], self.facts["sge_cell"], "common", "accounting")
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        ended: dict[tuple[str, str], Job] = {}
-        restarts: dict[tuple[str, str], int] = {}
-        for line in text.splitlines():
-            fields = line.split(":")
-            if line.startswith("#") or len(fields) < _ACCOUNTING_FIELDS:
-                continue
-            failed, code, task = fields[11], fields[12], fields[35]
-            key = (fields[5], "" if task == "0" else task)
-            if failed in _RESCHEDULED:
-                restarts[key] = restarts.get(key, 0) + 1
-                continue
-            state = JobState.COMPLETED if failed == "0" and code == "0" else JobState.OTHER
-            word = f"failed {failed} exit_status {code}"
-            times = (float(fields[8]), float(fields[9]))
-            ended[key] = Job(*key, state, word, *times, restarts.get(key, 0), (fields[1],))
-        return ended, restarts
 
     def queue_text(self) -> str:
         return self.run("qstat", "-r", "-u", "*")
@@ -281,7 +261,7 @@ class SgeBed:
             name = (element.findtext("name") or "").partition("@")[2]
             if element.findtext("slots_total") != "0":
                 states.setdefault(name, []).append(element.findtext("state") or "")
-        return {name: _host(name, states.get(name, [])) for name in self._execution_hosts() if name != HEAD}
+        return {name: seen_host(name, states.get(name, [])) for name in self._execution_hosts() if name != HEAD}
 
     def _execution_hosts(self) -> list[str]:
         done = self.runner.run((self.program("qconf"), "-sel"), timeout_s=_COMMAND_TIMEOUT_S)
@@ -390,33 +370,6 @@ def _queues_of(resource: Mapping[str, Any]) -> list[str]:
     if reserved.get("queue"):
         return [reserved["queue"]]
     return [reserved["account"]] if reserved.get("account") else list(resource.get("queues", ["main"]))
-
-
-def _listed_job(element: ElementTree.Element, restarts: Mapping[tuple[str, str], int]) -> Job:
-    word, tasks = element.findtext("state") or "", element.findtext("tasks") or ""
-    waits = "q" in word or "w" in word
-    task = "" if waits else tasks
-    key = (element.findtext("JB_job_number") or "", task)
-    _, at, host = (element.findtext("queue_name") or "").partition("@")
-    return Job(
-        *key,
-        JobState.WAITING if waits else JobState.RUNNING,
-        word,
-        _epoch(element.findtext("JB_submission_time")),
-        0.0 if waits else _epoch(element.findtext("JAT_start_time")),
-        restarts.get((key[0], tasks if tasks.isdigit() else ""), 0),
-        (host,) if at else (),
-    )
-
-
-def _host(name: str, states: Sequence[str]) -> Host:
-    word = ",".join(states)
-    up = bool(states) and all(not set(state) & set("uEoc") for state in states)
-    return Host(name, up, bool(states) and all("d" in state for state in states), word)
-
-
-def _epoch(text: str | None) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() if text else 0.0
 
 
 _IS_A_BED: type[bed.Bed] = SgeBed  # for the type checker

@@ -1,12 +1,14 @@
-"""The contract of schedulers on a real Grid Engine."""
+"""The contract of schedulers on a real Grid Engine, and on the small one of the unit tests."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 
 import pytest
-from scheduler_suite import CLUSTER, RESOURCE, SERIALS, Harness, SchedulerSuite
+from fake_sge import FakeSge
+from scheduler_suite import CLUSTER, RESOURCE, SERIAL, SERIALS, Harness, SchedulerSuite, join, runs, until
 
 from dynamiccluster.clouds.local import LocalCloud
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
@@ -88,3 +90,52 @@ class TestSge(SchedulerSuite):
         sge.scheduler.declare([RESOURCE])
         yield sge
         sge.clear()
+
+
+class FakeHarness:
+    def __init__(self) -> None:
+        self.sge = FakeSge()
+        self.scheduler: Scheduler = self.sge.scheduler(CLUSTER)
+        self.addresses = itertools.count(10)
+
+    def boot(self, name: str) -> str:
+        self.sge.boot(name)
+        return f"10.77.1.{next(self.addresses)}"
+
+    def resolve(self, name: str, address: str) -> None:
+        self.sge.known_names.add(name)
+
+    def crash(self, name: str) -> None:
+        self.sge.crash(name)
+
+    def submit(self, shape: Shape, run_s: float) -> str:
+        slots = shape.chunk.cores * shape.chunks
+        rule = ("per4" if shape.distinct else "smp") if slots > 1 else ""
+        words = tuple((group[0], "TRUE") for group in shape.features)
+        return self.sge.submit(slots, rule, run_s, resources=words, queues=shape.queues)
+
+    def hold_as_somebody(self, name: str, text: str) -> str:
+        self.sge.runner.run(("qmod", "-d", f"*@{name}"), timeout_s=1)
+        return "disabled"
+
+    def wait(self, seconds: float) -> None:
+        self.sge.pass_time(seconds)
+
+
+class TestFakeSge(SchedulerSuite):
+    @pytest.fixture
+    def harness(self) -> Harness:
+        fake = FakeHarness()
+        fake.scheduler.declare([RESOURCE])
+        return fake
+
+    def test_nothing_that_ends_qmaster_is_asked_for(self, harness: Harness) -> None:
+        assert isinstance(harness, FakeHarness)
+        join(harness, "small-1")
+        lost = harness.submit(SERIAL, 300)
+        until(harness, runs(lost))
+        harness.crash("small-1")
+        harness.wait(1)
+        harness.scheduler.evacuate("small-1", [lost], delete_jobs=True)
+        assert harness.sge.deadly == []
+        assert not harness.sge.jobs

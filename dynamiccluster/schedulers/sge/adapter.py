@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dynamiccluster.errors import (
     BadConfigError,
@@ -27,43 +27,27 @@ from dynamiccluster.errors import (
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_address, require_host_name
 from dynamiccluster.kit.runner import Runner
-from dynamiccluster.model.host import Host
+from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.job import Job
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.sge.command_lines import CommandLines, Templates
 from dynamiccluster.schedulers.sge.commands import SgeCommands
+from dynamiccluster.schedulers.sge.descriptions import PROJECT, SgeSettings, describe, given_memory
 from dynamiccluster.schedulers.sge.details_parse import Detail, parse_details
 from dynamiccluster.schedulers.sge.hosts_parse import Hosts, Naming, parse_hosts
 from dynamiccluster.schedulers.sge.jobs_parse import parse_jobs, to_look_up, with_accounts, with_details
 from dynamiccluster.schedulers.sge.marks import ATTRIBUTE, MARK, Note
-from dynamiccluster.schedulers.sge.membership import Description, Membership
-from dynamiccluster.schedulers.sge.request_parse import MEMORY, Rules
+from dynamiccluster.schedulers.sge.membership import Membership
+from dynamiccluster.schedulers.sge.request_parse import Rules
 from dynamiccluster.schedulers.sge.shared_parse import lower_unserved
 from dynamiccluster.schedulers.sge.site_parse import Consumed, Site
 from dynamiccluster.schedulers.sge.sites import Sites
 
 log = logging.getLogger(__name__)
 
-PROJECT, ACCOUNT = "project", "account"
-"""What a reservation for an account is matched with: ``qsub -P``, or ``qsub -A``."""
-
-_LIMITED_BY_DEFAULT = frozenset({"h_vmem", "s_vmem", "h_rss", "s_rss", "h_data", "s_data"})
-"""Attributes that are a limit of the job at the same time: with a default of 0, jobs that do not ask are killed."""
-
 _MOST_DETAILS = 500
 """About so many jobs details are asked for in one poll: two megabytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class SgeSettings:
-    """The site's words."""
-
-    account_from: str = PROJECT
-    hostgroups: tuple[str, ...] = ("@allhosts",)  # that nodes without a reservation for an account join
-    memory_attributes: tuple[str, ...] = MEMORY
-    gpu_attributes: tuple[str, ...] = ("gpu",)
-    placeholder_host: str = ""  # for queues without a host; "" = the host of qmaster
 
 
 class SgeScheduler:
@@ -91,6 +75,7 @@ class SgeScheduler:
         self._membership = Membership(self._commands)
         self._resources: tuple[Resource, ...] = ()
         self._puzzling: set[str] = set()  # states already logged
+        self._silent_since: dict[str, float] = {}  # hosts out of qmaster's reach -> since when, as seen from here
 
     def poll(self) -> SchedulerView:
         started_at = self._clock.now()
@@ -109,8 +94,10 @@ class SgeScheduler:
         for words in queue.unknown_letters - self._puzzling:
             self._puzzling.add(words)
             log.warning("unknown state of a job: %s", words)
+        self._silent_since = {name: self._silent_since.get(name, self._clock.monotonic()) for name in hosts.silent}
         jobs = lower_unserved(queue, self._detailed(queue.jobs, rules, by_project), site, hosts.shared)
-        return SchedulerView(started_at, self._clock.now(), jobs, hosts.hosts, dropped=hosts.dropped + queue.dropped)
+        shown = tuple(map(self._with_patience, hosts.hosts))
+        return SchedulerView(started_at, self._clock.now(), jobs, shown, dropped=hosts.dropped + queue.dropped)
 
     def declare(self, resources: Sequence[Resource]) -> None:
         """Queues must have a host before ``qsub -q`` takes jobs for them, and nodes attributes that Grid Engine knows.
@@ -125,7 +112,7 @@ class SgeScheduler:
         wanted: set[str] = set()
         for resource in resources:
             try:
-                slots = self._description(resource, "", site).slots
+                slots = describe(resource, "", site, self._settings).slots
             except BadConfigError as error:
                 problems.append(f"{resource.name}: {error}")
             else:
@@ -139,7 +126,7 @@ class SgeScheduler:
         if address:
             address = require_address(address)
         site = self._sites.get()
-        description = self._description(resource, address, site)
+        description = describe(resource, address, site, self._settings)
         hosts = self._hosts(site)
         known = hosts.by_name(host_name)
         if known is not None and known.hold is not None and known.hold.ours:
@@ -229,6 +216,14 @@ class SgeScheduler:
         except ValueError as error:
             raise TransientError(f"qhost: {error}") from error
 
+    def _with_patience(self, host: Host) -> Host:
+        """The host, not called down as soon as qmaster cannot reach its daemon: after a restart of qmaster no daemon
+        counts as reached before it has reported in again, for half a minute (seen with 8.1.9)."""
+        if host.state is not HostState.DOWN or host.name not in self._silent_since:
+            return host
+        silent_s = self._clock.monotonic() - self._silent_since[host.name]
+        return host if silent_s >= self._settings.silent_s else replace(host, state=HostState.UNKNOWN)
+
     def _existing(self, host_name: str) -> tuple[Hosts, Host]:
         require_host_name(host_name)
         hosts = self._hosts(self._sites.get())
@@ -277,7 +272,7 @@ class SgeScheduler:
         known = site.complexes
         return Naming(
             self._mark_prefix,
-            tuple(name for name in self._settings.memory_attributes if _is_consumed(site, name)),
+            given_memory(site, self._settings),
             tuple(name for name in self._settings.gpu_attributes if name in known),
             frozenset(each.name for each in known.values() if each.kind == "BOOL" and each.requestable != "NO"),
         )
@@ -287,58 +282,6 @@ class SgeScheduler:
         return sorted({each.name for each in site.complexes.values() if each.consumed is not Consumed.NOT})
 
     # -- changing --------------------------------------------------------------------------------------------
-
-    def _description(self, resource: Resource, address: str, site: Site) -> Description:
-        """How a node of this resource is described to Grid Engine.
-
-        :raises BadConfigError: it asks for what the site does not have.
-        """
-        groups, features = self._groups(resource), {word for word in resource.features if not word.startswith("@")}
-        if resource.reservation.property:
-            features.add(resource.reservation.property)
-        if resource.capacity.cores <= 0:
-            raise BadConfigError("a resource without cores cannot be declared to Grid Engine")
-        values = {"slots": str(resource.capacity.cores)}
-        for name in self._naming(site).memory:
-            if resource.capacity.memory_mib and not _would_kill(site, name):
-                values[name] = f"{resource.capacity.memory_mib}M"
-        if resource.capacity.gpus:
-            name = next((name for name in self._settings.gpu_attributes if name in site.complexes), "")
-            if not name:
-                raise BadConfigError(
-                    f"it has GPUs, but Grid Engine has no attribute {self._settings.gpu_attributes[0]}"
-                )
-            values[name] = str(resource.capacity.gpus)
-        for word in sorted(features):
-            known = site.complexes.get(word)
-            if known is None or known.kind != "BOOL":
-                raise BadConfigError(f"its feature {word} is no attribute of type BOOL (qconf -mc)")
-            if known.requestable == "FORCED" and word != resource.reservation.property:
-                raise BadConfigError(f"{word} is FORCED, so it must be its reservation for a property, not a feature")
-            values[known.name] = "TRUE"
-        for known in site.complexes.values():
-            if known.relation == "EXCL":
-                values[known.name] = "TRUE"
-        slots = self._slots(resource, groups, site)
-        return Description(values, Note(resource.capacity, address), slots, groups)
-
-    def _groups(self, resource: Resource) -> tuple[str, ...]:
-        """The host groups of its nodes: that of the account it is reserved for, or the usual ones."""
-        account = resource.reservation.account
-        own = (account if account.startswith("@") else f"@{account}",) if account else self._settings.hostgroups
-        return (*own, *sorted(word for word in resource.features if word.startswith("@")))
-
-    def _slots(self, resource: Resource, groups: Sequence[str], site: Site) -> dict[str, int]:
-        """Slots in each queue: all in those that it serves, none in the others that its groups belong to."""
-        reached = {queue for group in groups for queue in site.queues_of_group(group)}
-        reserved = resource.reservation.queue
-        wanted = {reserved} if reserved else set(resource.queues or reached)
-        unknown = sorted(wanted - site.queues.keys())
-        if unknown:
-            raise BadConfigError(f"there is no queue {', '.join(unknown)}")
-        if not wanted:
-            raise BadConfigError(f"no queue has the host group {', '.join(groups)} in its hostlist")
-        return {queue: resource.capacity.cores if queue in wanted else 0 for queue in sorted(wanted | reached)}
 
     def _open_queues(self, queues: Sequence[str] | set[str] | frozenset[str], besides: str = "") -> None:
         """See that each of these queues has a host that stays: with the last one ``qsub -q`` would refuse its jobs."""
@@ -374,19 +317,3 @@ class SgeScheduler:
         except DynamicClusterError:
             self._switch("-e", host.name)
             raise
-
-
-def _is_consumed(site: Site, name: str) -> bool:
-    known = site.complexes.get(name)
-    return known is not None and known.consumed is not Consumed.NOT
-
-
-def _would_kill(site: Site, name: str) -> bool:
-    """Whether jobs that do not ask for this attribute are given 0 of it, and killed for using more.
-
-    Where a host gives a limit such as ``h_vmem`` that by default is 0, ``qacct`` shows them as failed with 37 (8.1.9).
-    """
-    known = site.complexes[name]
-    if known.name not in _LIMITED_BY_DEFAULT or known.requestable == "FORCED":
-        return False
-    return known.default.strip("0.:KMGkmg") == ""

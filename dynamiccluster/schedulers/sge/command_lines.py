@@ -53,8 +53,9 @@ class CommandLines:
         }
 
     def jobs(self, *, with_projects: bool) -> list[str]:
+        """``-ext`` tells projects but not when a job was submitted or started, unless ``-pri`` is there (8.1.9)."""
         template = self._templates.qstat
-        return _argv(completed(template, "qstat", {"-ext": ()}) if with_projects else template)
+        return _argv(completed(template, "qstat", {"-ext": (), "-pri": ()}) if with_projects else template)
 
     def details(self, numbers: Sequence[str]) -> list[str]:
         return [*self._qstat, "-j", ",".join(numbers), "-xml"]

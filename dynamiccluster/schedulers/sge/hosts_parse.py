@@ -53,7 +53,7 @@ class Hosts:
     places: Mapping[str, tuple[str, ...]]  # id of a job, or of one task of an array -> the hosts that it runs on
     shared: Mapping[str, float]  # what is left of what the whole cluster shares, such as licences
     instances: Mapping[str, frozenset[str]]  # host -> all its queues, those with no slots included
-    disabled: frozenset[str]  # hosts of which any queue instance is disabled
+    silent: frozenset[str]  # hosts whose daemon qmaster cannot reach
 
     def by_name(self, name: str) -> Host | None:
         return next((host for host in self.hosts if host.name == name), None)
@@ -90,7 +90,7 @@ def parse_hosts(text: str, naming: Naming) -> Hosts:
     places: dict[str, list[str]] = {}
     shared: dict[str, float] = {}
     instances: dict[str, frozenset[str]] = {}
-    disabled: set[str] = set()
+    silent: list[str] = []
     for piece in records(text, "host"):
         attributes, _, body = piece.partition(">")
         name = name_in(f" {attributes}")
@@ -109,8 +109,8 @@ def parse_hosts(text: str, naming: Naming) -> Hosts:
         instances[name] = frozenset(record.queues)
         if note is not None:
             notes[name] = note
-        if any("d" in instance.letters for instance in record.queues.values()):
-            disabled.add(name)
+        if any("u" in instance.letters for instance in record.queues.values()):
+            silent.append(name)
         for job_id in record.jobs:
             places.setdefault(job_id, []).append(name)
     return Hosts(
@@ -120,7 +120,7 @@ def parse_hosts(text: str, naming: Naming) -> Hosts:
         {job_id: tuple(names) for job_id, names in places.items()},
         shared,
         instances,
-        frozenset(disabled),
+        frozenset(silent),
     )
 
 
@@ -171,7 +171,9 @@ def _host(name: str, record: _Record, note: Note | None, naming: Naming) -> Host
     instances = record.queues.values()
     used_slots = sum(instance.used for instance in instances)
     busy = used_slots > 0 or bool(record.jobs)
-    reported = record.values.get("arch_string", "-") not in _UNHEARD or record.values.get("load_avg") not in _UNHEARD
+    reported = (
+        record.values.get("arch_string", "-") not in _UNHEARD or record.values.get("load_avg", "-") not in _UNHEARD
+    )
     open_queues = {queue: each for queue, each in record.queues.items() if each.slots > 0}
     letters = [each.letters for each in (open_queues or record.queues).values()]
     state = host_state(letters, reported, busy)

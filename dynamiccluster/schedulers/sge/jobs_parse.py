@@ -54,7 +54,7 @@ def parse_jobs(
     """The jobs in ``text``, and a sentence for each record that could not be read.
 
     ``places``: the hosts of running jobs, from ``qhost``. ``account_is_project``: whether the project is what
-    reservations for an account are matched with; it is in the text only with ``-ext``.
+    reservations for an account are matched with; it is in the text only with ``-ext -pri``.
 
     :raises ValueError: the text was cut off, is no list of jobs, or none of its records can be read.
     """

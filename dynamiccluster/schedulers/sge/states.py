@@ -63,8 +63,9 @@ def job_state(letters: str) -> JobState:
 
 
 def words(letters: str, meanings: dict[str, str]) -> str:
-    """The state for people: ``adu: overloaded, disabled, its daemon cannot be reached``."""
-    said = ", ".join(meanings.get(letter, f"{letter}?") for letter in letters)
+    """The state for people: ``adu: disabled, its daemon cannot be reached`` (which is why no load is known: ``a``)."""
+    telling = letters.replace("a", "") if "u" in letters else letters
+    said = ", ".join(meanings.get(letter, f"{letter}?") for letter in telling)
     return f"{letters}: {said}" if letters else ""
 
 
