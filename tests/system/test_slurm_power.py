@@ -135,7 +135,7 @@ def test_slurmctld_may_come_and_go(bed: PowerBed, tmp_path: pathlib.Path) -> Non
     service = service_of(bed, tmp_path)
     with running(service):
         job_id = submit(bed, "cloud", seconds=3)
-        service.until(lambda: "POWERING_UP" in str(bed.nodes()), 30, "Slurm wants a node")
+        service.until(lambda: bool(service.living), 30, "Slurm wants a node, and its machine is launched")
         bed.stop_head()
         time.sleep(3)
         bed.start_head()
