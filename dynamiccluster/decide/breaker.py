@@ -184,6 +184,8 @@ def _over(draft: Draft, backoff: Backoff) -> bool:
 
 def gate(draft: Draft, resource: Resource) -> Refusal | None:
     """Why this resource may not launch now, or ``None``."""
+    if resource.capacity.cores < 1:
+        return Refusal.NO_SIZE
     breaker = draft.breakers.get(resource.name)
     if breaker and (
         breaker.state is BreakerState.OPEN or (breaker.state is BreakerState.HALF_OPEN and breaker.trial_node)

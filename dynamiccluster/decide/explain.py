@@ -23,6 +23,7 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.PROPERTY: "is reserved for jobs that ask for its property",
     Refusal.FEATURES: "does not have the features the job asks for",
     Refusal.GPU_TYPE: "has another type of GPU",
+    Refusal.NO_SIZE: "is of a size that its cloud has not told yet",
     Refusal.CORES: "has too few cores per node",
     Refusal.MEMORY: "has too little memory per node",
     Refusal.GPUS: "has too few GPUs per node",

@@ -57,7 +57,7 @@ def features_of(resource: Resource) -> frozenset[str]:
 def too_small(shape: Shape, capacity: Capacity) -> Refusal | None:
     """What of an empty node is too little for one piece of the job; ``None`` if it fits."""
     if capacity.cores < shape.chunk.cores:
-        return Refusal.CORES
+        return Refusal.CORES if capacity.cores else Refusal.NO_SIZE
     if capacity.memory_mib < shape.chunk.memory_mib + shape.memory_per_host_mib:
         return Refusal.MEMORY
     if capacity.gpus < shape.chunk.gpus:

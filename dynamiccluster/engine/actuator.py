@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dynamiccluster.checkers.base import Checker
 from dynamiccluster.clouds.base import Cloud
-from dynamiccluster.errors import BadConfigError, DynamicClusterError, ErrorClass, NotFoundError
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, ErrorClass, NotFoundError, TransientError
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.action import HOOKS, Action, ActionKind, ActionResult, LaunchedInstance, Outcome
@@ -222,7 +222,10 @@ class Actuator:
             case ActionKind.CHECK if hands.checker:
                 hands.checker.check(action.host_name, action.address, action.instance_name)
             case ActionKind.HOST_ADD:
-                scheduler.add(action.host_name, action.address, self._resource(action.resource))
+                resource = self._resource(action.resource)
+                if resource.capacity.cores < 1:
+                    raise TransientError(f"the size of {resource.name} is not known yet: its cloud has not told it")
+                scheduler.add(action.host_name, action.address, resource)
             case ActionKind.HOST_REMOVE:
                 scheduler.remove(action.host_name)
             case ActionKind.HOLD:
@@ -240,7 +243,8 @@ class Actuator:
             case ActionKind.OFFER if isinstance(scheduler, PowerSaving):
                 scheduler.offer(action.host_names)
             case ActionKind.DECLARE:
-                scheduler.declare([hands.resources[name] for name in action.resources if name in hands.resources])
+                known = [hands.resources[name] for name in action.resources if name in hands.resources]
+                scheduler.declare([resource for resource in known if resource.capacity.cores > 0])
             case kind if kind in HOOKS and hands.hooks:
                 hands.hooks.run(kind, action.host_name, action.address, action.instance_name, action.resource)
             case _:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from dynamiccluster.checkers.base import Checker
 from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.decide.offers import with_offers
 from dynamiccluster.decide.tick import answer, decide
 from dynamiccluster.engine import recovery
 from dynamiccluster.engine.actuator import Actuator, Hands, Probe, Redact
@@ -93,7 +94,7 @@ class Engine:
         self._reloader = reloader
         self._redact = redact
         self._document = dict(document or {})
-        self._policy = _with_idempotence(policy, clouds)
+        self._configured = self._policy = _with_idempotence(policy, clouds)
         self._inbox = Inbox()
         hands = Hands(scheduler, clouds, policy.resources, checker, names, hooks, hook_timeout_s)
         self._actuator = Actuator(hands, bridge, self._clock, self._inbox.put_result, probe, redact)
@@ -203,7 +204,7 @@ class Engine:
         """Put a new configuration in force between two ticks. Nodes, views and memory stay."""
         async with self._reconfiguring:
             await self._sources.stop()
-            self._policy = _with_idempotence(policy, clouds)
+            self._configured = self._policy = _with_idempotence(policy, clouds)
             self._document = dict(document)
             self._actuator.hands = Hands(scheduler, clouds, policy.resources, checker, names, hooks, hook_timeout_s)
             self._inbox.clouds = {name: view for name, view in self._inbox.clouds.items() if name in clouds}
@@ -274,7 +275,10 @@ class Engine:
         _answer(asked, plan)
 
     async def _decide(self, snapshot: Snapshot, now: float) -> Plan:
-        policy = self._policy
+        policy = with_offers(self._configured, snapshot.clouds)
+        if policy != self._policy:
+            self._policy = policy
+            self._actuator.hands = replace(self._actuator.hands, resources=policy.resources)
 
         def undisturbed() -> Plan:
             with collection_put_off():

@@ -38,6 +38,7 @@ class Refusal(StrEnum):
     PROPERTY = "property"
     FEATURES = "features"
     GPU_TYPE = "gpu-type"
+    NO_SIZE = "no-size"  # the configuration does not say what a node has, and the cloud has not told it yet
     CORES = "cores"
     MEMORY = "memory"
     GPUS = "gpus"
@@ -69,6 +70,7 @@ MISFITS = frozenset(
         Refusal.PROPERTY,
         Refusal.FEATURES,
         Refusal.GPU_TYPE,
+        Refusal.NO_SIZE,
         Refusal.CORES,
         Refusal.MEMORY,
         Refusal.GPUS,

@@ -100,9 +100,9 @@ def test_without_any_limit_there_is_plenty() -> None:
     assert room(policy(resource(max_nodes=1 << 40)), []) == (subject.PLENTY, None)
 
 
-def test_a_resource_without_cores_counts_as_one_core_each() -> None:
+def test_a_resource_whose_size_is_not_known_has_room_for_none() -> None:
     rules = policy(resource(cores=0, memory_mib=0), limits=Limits(max_cores=5))
-    assert room(rules) == (5, Refusal.CLUSTER_CORES)
+    assert room(rules) == (0, Refusal.NO_SIZE)
 
 
 def test_intents_that_the_list_does_not_show_count_against_the_quota() -> None:
