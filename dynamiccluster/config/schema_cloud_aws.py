@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dynamiccluster.config.fields import (
-    Count,
     Flag,
-    Interval,
     Money,
     Name,
     Port,
@@ -78,7 +76,10 @@ class AwsConfig(ScriptedCloud):
     spot_bid: Money | None = Field(
         None, description="The most to pay per hour for a spot instance. Absent: on demand.", examples=[0.12]
     )
-    spot_timeout: Seconds = Field(300.0, description="Seconds after which an unfilled spot request is given up.")
+    spot_timeout: Seconds = Field(
+        300.0,
+        description="Accepted as in the guide. A spot launch is filled or refused at once here, and refused ones are tried again.",
+    )
     proxy: Text | None = Field(None, description="Host name of an HTTP proxy.", examples=["proxy.example.org"])
     proxy_port: Port | None = Field(None, description="Its port.", examples=[3128])
     validate_certs: Flag = Field(True, description="Whether TLS certificates are checked.")
@@ -104,25 +105,6 @@ class AwsConfig(ScriptedCloud):
     )
     hyperthreading: Flag = Field(
         True, description="Whether jobs get a core per hardware thread. `false` switches the second threads off."
-    )
-    when_idle: Literal["terminate", "stop", "hibernate"] = Field(
-        "terminate",
-        description="What becomes of an instance that is not needed. Stopped and hibernated ones keep their disks, "
-        "which cost, and are started again before new ones are launched.",
-    )
-    warm_max: Count = Field(10, description="So many are kept stopped at most; the others are terminated.")
-    warm_max_age_s: Interval = Field(
-        604800.0, description="How long one is kept stopped before it is terminated (its image grows old)."
-    )
-    spot_fallback: Literal["next", "on-demand", "none"] = Field(
-        "next",
-        description="What becomes of a spot launch after `spot_timeout`: the next resource by priority, the same type "
-        "on demand, or nothing but trying again.",
-    )
-    notices_queue_url: Url | None = Field(
-        None,
-        description="SQS queue to which EventBridge sends interruption and rebalance notices. The same in all "
-        "resources of a tenancy.",
     )
     disk_map: dict[Name, Disk] = Field(
         default_factory=dict,

@@ -17,7 +17,6 @@ from dynamiccluster.clouds.aws.instance_map import (
     to_instance,
     to_launched,
 )
-from dynamiccluster.clouds.aws.notices import Notices
 from dynamiccluster.clouds.aws.request_map import placed, run_instances
 from dynamiccluster.clouds.userdata import Prepared, UserData
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
@@ -55,7 +54,6 @@ class AwsCloud:
         calls: AwsCalls,
         configs: Mapping[str, Mapping[str, Any]],
         user_data: Mapping[str, UserData],
-        notices: Notices | None = None,
     ) -> None:
         self.tenancy = tenancy
         self._clock = clock
@@ -63,7 +61,6 @@ class AwsCloud:
         self._calls = calls
         self._configs = dict(configs)
         self._user_data = dict(user_data)
-        self._notices = notices
         self._catalogue = Catalogue(calls, clock, tenancy, self._configs)
 
     def list_instances(self) -> CloudView:
@@ -87,7 +84,6 @@ class AwsCloud:
             strangers,
             self._catalogue.quota(living),
             self._catalogue.offers(),
-            self._notices.announced({instance.instance_id for instance in ours}) if self._notices else (),
         )
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:

@@ -82,7 +82,6 @@ def run_instances(
         },
         "CapacityReservationSpecification": _reserved(config.get("capacity_reservation_id")),
         "CpuOptions": {"CoreCount": hyperthreading_cores, "ThreadsPerCore": 1} if hyperthreading_cores else None,
-        "HibernationOptions": {"Configured": True} if config["when_idle"] == "hibernate" else None,
         "InstanceMarketOptions": _spot(config) if market == SPOT else None,
         **_network(config),
     }
@@ -90,12 +89,8 @@ def run_instances(
 
 
 def _spot(config: Mapping[str, Any]) -> dict[str, Any]:
-    """One-time requests that end with their instance; warm ones need persistent requests."""
-    keeps = config["when_idle"] != "terminate"
-    options: dict[str, Any] = {
-        "SpotInstanceType": "persistent" if keeps else "one-time",
-        "InstanceInterruptionBehavior": config["when_idle"],
-    }
+    """A one-time request, which ends with its instance."""
+    options: dict[str, Any] = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
     if config.get("spot_bid"):
         options["MaxPrice"] = f"{config['spot_bid']:.4f}"
     return {"MarketType": SPOT, "SpotOptions": options}
