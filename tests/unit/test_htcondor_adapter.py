@@ -180,6 +180,26 @@ def test_a_hold_is_set_and_taken_in_by_address(pool: HtcondorDouble) -> None:
     assert pool.machines["wn-1"].hold == ""
 
 
+def test_nothing_is_known_of_a_host_until_it_reports_what_it_was_told(pool: HtcondorDouble) -> None:
+    scheduler = adapter(pool, pool)
+
+    def shown() -> tuple[HostState, str]:
+        (host,) = scheduler.poll().hosts
+        return host.state, host.hold.mark if host.hold else ""
+
+    scheduler.hold("wn-1", MARK)
+    assert shown() == (HostState.UNKNOWN, "")
+    pool.wait(1)
+    assert shown() == (HostState.UP, MARK)
+    scheduler.release("wn-1", MARK)
+    assert shown() == (HostState.UNKNOWN, MARK)
+    pool.wait(1)
+    assert shown() == (HostState.UP, "")
+    pool.machines["wn-1"].hold = "disk is dying"  # somebody's
+    pool.wait(1)
+    assert shown() == (HostState.UP, "disk is dying")
+
+
 def test_a_worker_whose_image_lacks_the_setting_cannot_be_held() -> None:
     ad = '[\n{"Machine": "wn-1.x", "Name": "slot1@wn-1.x", "MyAddress": "<10.0.0.1:1>", "Cpus": 1, "Start": true}\n]\n'
     says = Says(ad)

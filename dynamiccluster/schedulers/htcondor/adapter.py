@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from dynamiccluster.errors import BadConfigError, BusyError, DynamicClusterError, NotFoundError, TransientError
 from dynamiccluster.kit.clock import Clock
@@ -106,6 +107,7 @@ class HtcondorScheduler:
         self._collector_began_at = 0.0
         self._heard_at = 0.0  # on the collector's clock: when it last heard of anybody
         self._restarted = float("-inf")  # on the monotonic clock: when a collector was seen to have been started again
+        self._told: dict[str, tuple[str, float]] = {}  # by host: the mark set last, and when its ad before was heard
         self._puzzling: set[str] = set()  # reasons already logged
 
     def poll(self) -> SchedulerView:
@@ -121,7 +123,7 @@ class HtcondorScheduler:
         for reason in queue.unknown_reasons - self._puzzling:
             self._puzzling.add(reason)
             log.warning("unknown reason of rejection %r: its jobs are taken to wait for nodes", reason)
-        hosts = with_lost(machines.hosts, queue.jobs)
+        hosts = with_lost((self._as_told(machines, host) for host in machines.hosts), queue.jobs)
         return SchedulerView(started_at, self._clock.now(), queue.jobs, hosts, dropped=machines.dropped + queue.dropped)
 
     def declare(self, resources: Sequence[Resource]) -> None:
@@ -150,6 +152,7 @@ class HtcondorScheduler:
                 f"{host_name} cannot be held: its startd does not have the setting {HOLD} "
                 "(docs/schedulers/htcondor.md, the worker's image)"
             )
+        self._told[host_name] = mark, machines.heard[host_name]
         self._calls.set_hold(machines.daemon[host_name], mark)
 
     def release(self, host_name: str, mark: str) -> None:
@@ -158,6 +161,7 @@ class HtcondorScheduler:
             return
         if host.hold.mark != mark:
             raise BusyError(f"{host_name} is held by {host.hold.who or 'somebody'}: {host.hold.mark}")
+        self._told[host_name] = "", machines.heard[host_name]
         self._calls.set_hold(machines.daemon[host_name], "")
 
     def vacate(self, host_name: str, job_ids: Sequence[str]) -> None:
@@ -229,6 +233,18 @@ class HtcondorScheduler:
 
     def _is_ours(self, mark: str) -> bool:
         return mark.startswith(self._mark_prefix)
+
+    def _as_told(self, machines: Machines, host: Host) -> Host:
+        """The collector hears of a hold, or its end, one or two seconds later. Until then what it shows of the host is
+        of before, and nothing is known of it."""
+        mark, heard_at = self._told.get(host.name, ("", 0.0))
+        shown = host.hold.mark if host.hold is not None else ""
+        if shown != mark and machines.heard.get(host.name) == heard_at:
+            return replace(
+                host, state=HostState.UNKNOWN, detail="has not reported since it was told to hold or release"
+            )
+        self._told.pop(host.name, None)
+        return host
 
     def _require_settled(self, machines: Machines) -> None:
         """A collector that was started again knows only the machines that have reported since; one that does not even

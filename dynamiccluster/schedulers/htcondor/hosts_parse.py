@@ -50,7 +50,8 @@ _MOST_DROPPED = 20
 @dataclass(frozen=True, slots=True)
 class Machines:
     """What one text of ``condor_status`` says. ``machine``: HTCondor's own name by that of the host; ``daemon``:
-    where its startd is to be spoken to. ``prepared``: hosts that have the setting :data:`HOLD`.
+    where its startd is to be spoken to, ``heard``: when the collector heard of it last, both by host.
+    ``prepared``: hosts that have the setting :data:`HOLD`.
     ``collector_began_at``: 0 = its ad is not among the others. ``heard_at``: when it heard last of anybody."""
 
     hosts: tuple[Host, ...]
@@ -58,6 +59,7 @@ class Machines:
     names: HostNames
     machine: Mapping[str, str]
     daemon: Mapping[str, str]
+    heard: Mapping[str, float]
     prepared: frozenset[str]
     collector_began_at: float = 0.0
     heard_at: float = 0.0
@@ -119,7 +121,8 @@ def parse_machines(
         dropped[_MOST_DROPPED:] = [f"{len(dropped) - _MOST_DROPPED} more machines were left out"]
     daemon = {host: text(slots[name][0], "MyAddress") for host, name in machine.items()}
     prepared = frozenset(host for host, name in machine.items() if any(HOLD in ad for ad in slots[name]))
-    return Machines(tuple(hosts.values()), tuple(dropped), names, machine, daemon, prepared, began_at, heard_at)
+    heard = {host: max(instant(ad, "LastHeardFrom") for ad in slots[name]) for host, name in machine.items()}
+    return Machines(tuple(hosts.values()), tuple(dropped), names, machine, daemon, heard, prepared, began_at, heard_at)
 
 
 def with_lost(hosts: Iterable[Host], jobs: Iterable[Job]) -> tuple[Host, ...]:
