@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from dynamiccluster.errors import DynamicClusterError
+
 RECORDED = Path(__file__).parent / "recorded" / "sge"
 START_AT = 1_795_158_000.0
 MAX_UNHEARD_S = 20.0
@@ -87,6 +89,10 @@ class SgeCluster:
     # -- what happens around it ------------------------------------------------------------------------------
 
     def submit(self, slots: int = 1, environment: str = "", run_s: float = 300.0, **more: Any) -> str:
+        """:raises DynamicClusterError: one of its queues has no host, which is what ``qsub -q`` calls unknown."""
+        for queue in more.get("queues", ()):
+            if not any(queue in self.instances(name) for name in self.hosts):
+                raise DynamicClusterError(f'Job was rejected because job requests unknown queue "{queue}"')
         self._number += 1
         self.jobs[self._number] = FakeJob(self._number, slots, environment, run_s=run_s, **more)
         return str(self._number)

@@ -5,15 +5,34 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from fake_sge import FakeSge
-from scheduler_suite import CLUSTER, RESOURCE, SERIAL, SERIALS, Harness, SchedulerSuite, join, runs, until
+from fake_sge import GUIDE, FakeSge, changes
+from scheduler_suite import (
+    CLUSTER,
+    RESOURCE,
+    SERIAL,
+    SERIALS,
+    Harness,
+    SchedulerSuite,
+    host,
+    is_up,
+    job,
+    join,
+    mark,
+    runs,
+    until,
+)
 
 from dynamiccluster.clouds.local import LocalCloud
+from dynamiccluster.errors import BusyError
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
-from dynamiccluster.model.job import Shape
+from dynamiccluster.model.host import HostState
+from dynamiccluster.model.job import JobState, Shape, Wait
+from dynamiccluster.model.resource import Reservation
 from dynamiccluster.schedulers.base import Scheduler
+from dynamiccluster.schedulers.sge.adapter import SgeScheduler
 from dynamiccluster.testing.sge_bed import SgeBed, sge_bed, why_not
 
 
@@ -64,10 +83,10 @@ class SgeHarness:
         self.bed.cancel(*dict.fromkeys(job.job_id.partition(".")[0] for job in self.scheduler.poll().jobs))
         for name in self.machines:
             self.crash(name)
-        for host in self.scheduler.poll().hosts:
-            if not host.template:
-                self.scheduler.evacuate(host.name, host.jobs, delete_jobs=True)
-                self.scheduler.remove(host.name)
+        for left in self.scheduler.poll().hosts:
+            if not left.template:
+                self.scheduler.evacuate(left.name, left.jobs, delete_jobs=True)
+                self.scheduler.remove(left.name)
         for name in self.resolved:
             self.names.remove(name)
 
@@ -95,7 +114,8 @@ class TestSge(SchedulerSuite):
 class FakeHarness:
     def __init__(self) -> None:
         self.sge = FakeSge()
-        self.scheduler: Scheduler = self.sge.scheduler(CLUSTER)
+        # with the guide's commands as they are printed
+        self.scheduler: Scheduler = SgeScheduler(self.sge.runner, self.sge.clock, CLUSTER, templates=GUIDE)
         self.addresses = itertools.count(10)
 
     def boot(self, name: str) -> str:
@@ -129,13 +149,81 @@ class TestFakeSge(SchedulerSuite):
         fake.scheduler.declare([RESOURCE])
         return fake
 
+    # -- what Grid Engine alone gives reason for -------------------------------------------------------------
+
     def test_nothing_that_ends_qmaster_is_asked_for(self, harness: Harness) -> None:
-        assert isinstance(harness, FakeHarness)
+        sge = of(harness)
         join(harness, "small-1")
         lost = harness.submit(SERIAL, 300)
         until(harness, runs(lost))
         harness.crash("small-1")
         harness.wait(1)
         harness.scheduler.evacuate("small-1", [lost], delete_jobs=True)
-        assert harness.sge.deadly == []
-        assert not harness.sge.jobs
+        assert sge.deadly == []
+        assert not sge.jobs
+
+    def test_a_dead_host_is_given_no_more_jobs(self, harness: Harness) -> None:
+        join(harness, "small-1")
+        lost = harness.submit(SERIAL, 300)
+        until(harness, runs(lost))
+        harness.crash("small-1")
+        harness.scheduler.evacuate("small-1", [lost], delete_jobs=True)
+        later = harness.submit(SERIAL, 300)
+        harness.wait(2)
+        found = job(harness.scheduler.poll(), later)
+        assert found is not None
+        assert found.state is JobState.PENDING
+
+    def test_a_refused_removal_changes_nothing(self, harness: Harness) -> None:
+        sge = of(harness)
+        join(harness, "small-1")
+        until(harness, runs(harness.submit(SERIAL, 300)))
+        sge.runner.calls.clear()
+        with pytest.raises(BusyError):
+            harness.scheduler.remove("small-1")
+        assert changes(sge) == []
+
+    def test_a_machine_that_lives_on_does_not_come_back(self, harness: Harness) -> None:
+        sge = of(harness)
+        join(harness, "small-1")
+        harness.scheduler.hold("small-1", mark("n1"))
+        harness.scheduler.remove("small-1")
+        harness.wait(3)
+        assert host(harness.scheduler.poll(), "small-1") is None
+        assert "small-1" not in (*sge.admin, *sge.groups["@allhosts"], *sge.queues["main"].slots)
+
+    def test_after_a_restart_of_qmaster_nobody_is_dead(self, harness: Harness) -> None:
+        join(harness, "small-1")
+        of(harness).hosts["small-1"].heard_at = 1.0
+        found = host(harness.scheduler.poll(), "small-1")
+        assert found is not None
+        assert found.state is HostState.UNKNOWN
+
+    def test_a_node_for_one_queue_serves_no_other(self, harness: Harness) -> None:
+        resource = replace(RESOURCE, reservation=Reservation(queue="long"))
+        harness.scheduler.declare([resource])
+        harness.resolve("long-1", "10.77.1.99")
+        harness.scheduler.add("long-1", harness.boot("long-1"), resource)
+        until(harness, is_up("long-1"))
+        elsewhere = harness.submit(SERIAL, 300)
+        here = harness.submit(replace(SERIAL, queues=("long",)), 300)
+        view = until(harness, runs(here))
+        waiting = job(view, elsewhere)
+        assert waiting is not None
+        assert waiting.state is JobState.PENDING
+
+    def test_what_no_node_gives_is_no_demand(self, harness: Harness) -> None:
+        sge = of(harness)
+        held, odd, licence = (
+            sge.submit(state="hqw"),
+            sge.submit(resources=(("nowhere", "1"),)),
+            sge.submit(resources=(("matlab", "2"),)),
+        )
+        harness.wait(2)
+        waits = {found.job_id: found.wait for found in harness.scheduler.poll().jobs}
+        assert waits == {held: Wait.NO, odd: Wait.NO, licence: Wait.NO}
+
+
+def of(harness: Harness) -> FakeSge:
+    assert isinstance(harness, FakeHarness)
+    return harness.sge

@@ -7,6 +7,7 @@ with 0 when it did nothing. So whoever changes something looks afterwards whethe
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -182,6 +183,7 @@ def _said(argv: Sequence[str], complaint: str) -> str:
 def _file(text: str) -> Iterator[str]:
     """A file with this text, readable by whomever the command is run as."""
     with tempfile.NamedTemporaryFile("w", prefix="dynamiccluster-", suffix=".conf", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o644)
         file.write(text)
         file.flush()
         yield file.name

@@ -16,6 +16,9 @@ from pathlib import Path
 NAMES = ("qstat", "qhost", "qconf", "qmod", "qdel")
 
 _PROGRAM = re.compile(r"(?<![\w./@{}-])((?:[\w.+-]*/)*)(" + "|".join(NAMES) + r")(?![\w./-])")
+_ARCHITECTURES = {"x86_64": ("amd64", "x64"), "aarch64": ("arm64", "aarch64")}
+"""How Grid Engine's architectures for a kind of machine end: lx-amd64, lx26-amd64, linux-x64."""
+
 _USUAL_ROOTS = ("/opt/sge", "/usr/share/gridengine", "/var/lib/gridengine", "/opt/gridengine", "/opt/uge")
 
 
@@ -33,17 +36,19 @@ def located(template: str, sge_root: str) -> str:
 
 def program(name: str, sge_root: str) -> str:
     """The path of a program, or its name where PATH has it; "" if it is nowhere."""
-    if sge_root:
-        for place in sorted(Path(sge_root, "bin").glob(f"*/{name}")):
-            if os.access(place, os.X_OK):
-                return str(place)
+    if sge_root and (found := _below(sge_root, name)):
+        return found
     if shutil.which(name):
         return name
-    for root in _USUAL_ROOTS:
-        for place in sorted(Path(root, "bin").glob(f"*/{name}")):
-            if os.access(place, os.X_OK):
-                return str(place)
-    return ""
+    return next((found for found in (_below(root, name) for root in _USUAL_ROOTS) if found), "")
+
+
+def _below(root: str, name: str) -> str:
+    """``ROOT/bin/ARCHITECTURE/NAME`` for the kind of this machine; a root may serve many kinds."""
+    mine = _ARCHITECTURES.get(os.uname().machine, (os.uname().machine,))
+    places = sorted(Path(root, "bin").glob(f"*/{name}"))
+    fitting = (place for place in places if place.parent.name.endswith(mine) and os.access(place, os.X_OK))
+    return next((str(place) for place in fitting), "")
 
 
 def root_of(template: str) -> str:
