@@ -20,6 +20,7 @@ MODULES = {
     "decide": "decide",
     "parse-lsf": "parse_lsf",
     "parse-htcondor": "parse_htcondor",
+    "parse-sge": "parse_sge",
     "parse-slurm": "parse_slurm",
     "parse-torque": "parse_torque",
     "reaction": "reaction",

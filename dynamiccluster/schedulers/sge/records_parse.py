@@ -39,12 +39,17 @@ def require_whole(text: str, root: str) -> None:
 
 
 def records(text: str, tag: str) -> Iterator[str]:
-    """What stands in each ``<tag ...>...</tag>``, from the rest of the start tag on."""
-    start = f"<{tag} "
-    for piece in text.split(f"</{tag}>"):
-        _, found, record = piece.rpartition(start)
-        if found:
-            yield record
+    """What stands in each ``<tag ...>...</tag>``, from the rest of the start tag on; one by one, without a copy of all.
+
+    Where an end tag is missing, the next start tag ends the record.
+    """
+    start, end = f"<{tag} ", f"</{tag}>"
+    at = text.find(start)
+    while at >= 0:
+        stop = text.find(end, at)
+        stop = len(text) if stop < 0 else stop
+        yield from text[at + len(start) : stop].split(start)
+        at = text.find(start, stop)
 
 
 def fields(text: str) -> list[Field]:
