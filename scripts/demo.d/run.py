@@ -55,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/demo", description="Dynamic Cluster at work, until Ctrl-C.")
     parser.add_argument("--speed", type=float, default=1.0, help="how fast time runs in the simulation [1]")
     parser.add_argument("--slurm", action="store_true", help="on a real Slurm (root, Debian)")
+    parser.add_argument("--sge", action="store_true", help="on a real Grid Engine (root, Debian)")
     parser.add_argument("--htcondor", action="store_true", help="on a real HTCondor (root, Debian)")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after so many seconds")
     parser.add_argument("--port", type=int, default=8001, help="of the REST API on loopback [8001]")
@@ -81,7 +82,7 @@ def main() -> int:
 
 def chosen(options: argparse.Namespace) -> str:
     """The module of the scene."""
-    return next((name for name in ("slurm", "htcondor") if getattr(options, name)), "embedded")
+    return next((name for name in ("slurm", "sge", "htcondor") if getattr(options, name)), "embedded")
 
 
 def require_port(port: int) -> None:
