@@ -275,6 +275,9 @@ class SgeBed:
         if host is not None:
             call.evacuate(name, host.jobs, delete_jobs=True)
             call.remove(name)
+        path = pathlib.Path(self.facts["hosts_file"])
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if line.split()[1:2] != [name]), encoding="utf-8")
 
     def leftovers(self) -> dict[str, object]:
         there: dict[str, object] = {
@@ -286,9 +289,10 @@ class SgeBed:
         return {what: found for what, found in there.items() if found}
 
     def known_names(self) -> list[str]:
-        """Lines of the hosts file, the head's own apart."""
+        """Those in the hosts file, the head's own apart."""
         text = pathlib.Path(self.facts["hosts_file"]).read_text(encoding="utf-8")
-        return [line for line in text.splitlines() if line.strip() and not re.search(rf"localhost|\s{HEAD}$", line)]
+        lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return [name for _, name in lines if name not in ("localhost", HEAD)]
 
     def worker_processes(self) -> list[int]:
         """Daemons of workers, their children and their inits, in whatever namespace they are."""
