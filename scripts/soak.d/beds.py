@@ -36,6 +36,7 @@ SYSTEMS = {
     "slurm-24.11": System(
         "dynamiccluster.testing.slurm_bed", "slurm_bed", ("10.81.8.0/24", "--release", "24.11"), races=200
     ),
+    "sge": System("dynamiccluster.testing.sge_bed", "sge_bed", ("10.78.8.0/24",)),
     "htcondor": System("dynamiccluster.testing.htcondor_bed", "htcondor_bed", ("10.79.8.0/24",)),
     "torque": System("dynamiccluster.testing.torque_bed", "torque_bed", ("10.80.8.0/24",)),
     "lsf": System("dynamiccluster.testing.lsf_bed", "lsf_bed", ("10.80.9.0/24",)),
