@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lsf_harness import LsfHarness
 from scheduler_suite import (
     CLUSTER,
+    FULL,
     RESOURCE,
     SERIAL,
     SchedulerSuite,
@@ -68,6 +70,21 @@ def test_a_host_is_up_only_when_both_of_its_daemons_are(tmp_path: Path) -> None:
     assert found is not None
     assert found.state is HostState.JOINING
     until(harness, is_up("small-1"), 30)
+
+
+def test_a_placeholder_grows_with_what_is_declared(tmp_path: Path) -> None:
+    """OpenLava refuses jobs of more slots than its hosts have together, those that never come included."""
+    harness = LsfHarness(tmp_path, cluster_id=CLUSTER)
+    few = replace(RESOURCE, max_nodes=1)
+    many = replace(RESOURCE, max_nodes=6)
+    for resources, accepted in (([few], False), ([few, many], True), ([few], True)):
+        harness.scheduler.declare(resources)
+        harness.wait(15)
+        if accepted:
+            assert harness.submit(replace(FULL, chunks=6, distinct=True), 1)
+        else:
+            with pytest.raises(Exception, match="Too many processors"):
+                harness.submit(replace(FULL, chunks=6, distinct=True), 1)
 
 
 def test_jobs_that_a_dead_host_keeps_are_asked_for_once_more(tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ class LsfScheduler:
         lims = site.views.lim_hosts().items
         if isinstance(site.members, MigrantHosts):
             most = max((r.max_nodes * r.capacity.cores for r in resources), default=0)
-            Placeholders(site.members, self._settings.placeholder_hosts, self._resolve).provide(lims, most)
+            placeholders = Placeholders(site.members, self._settings.placeholder_hosts, self._resolve)
+            placeholders.provide(lims, most, self._slots_of)
             if not self._settings.placeholder_hosts:
                 self._warn_of_refusals(site, resources)
         if missing:
@@ -312,6 +313,14 @@ class LsfScheduler:
                 slots,
                 ", ".join(needy),
             )
+
+    def _slots_of(self, host_name: str) -> int | None:
+        """How many slots mbatchd gives a host; ``None`` if it sets no limit, or does not list it yet."""
+        try:
+            host = self._site().views.batch_hosts(host_name).items.get(host_name)
+        except NotFoundError:
+            return None
+        return host.slots if host is not None else None
 
     def _batch_host(self, host_name: str) -> BatchHost:
         """What mbatchd says of one host.

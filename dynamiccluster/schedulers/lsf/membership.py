@@ -114,15 +114,19 @@ class Placeholders:
         self._names = tuple(names)
         self._resolve = resolve
 
-    def provide(self, known: Mapping[str, object], slots: int) -> None:
-        """Have them all known, with so many slots each.
+    def provide(self, known: Mapping[str, object], slots: int, slots_of: Callable[[str], int | None]) -> None:
+        """Have them all known, with so many slots each. ``slots_of``: what one has now; ``None`` = as many as are
+        asked for. One with too few is made anew.
 
         :raises BadConfigError: one cannot be had; the others are.
         """
         problems = []
         for name in self._names:
             if name in known:
-                continue
+                has = slots_of(name)
+                if has is None or has >= slots:
+                    continue
+                self._hosts.remove(name)
             if self._resolve is not None:
                 self._resolve(name, address_of(name))
             try:

@@ -105,7 +105,8 @@ def _span_s(service: Service, all_lanes: list[_Lane]) -> tuple[float, float]:
         for lane in all_lanes:
             held_at = [moved_at for moved_at, _, state in _moves(service, lane.name) if state == "holding"]
             ended_at = [one.ended_at for one in service.machines if one.resource == lane.name and one.ended_at]
-            assert (len(held_at), len(ended_at)) == (lap, lap), lane
+            # a slow machine may let a node go, take it back for a job that is being submitted, and let it go again
+            assert len(ended_at) == lap <= len(held_at), lane
             holds.append(max(held_at) - lane.ended_at)
             terminates.append(max(ended_at) - lane.ended_at)
     return max(0.0, min(holds) - BEFORE_S), max(terminates) + AFTER_S
