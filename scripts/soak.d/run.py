@@ -55,7 +55,7 @@ def main() -> int:
     chosen = [proof for proof in PROOFS if not options.names or proof.name in options.names]
     if options.list:
         for proof in chosen:
-            print(f"{proof.name:<14} {' '.join(proof.command)}")
+            print(f"{proof.name:<18} {' '.join(proof.command)}")
         return 0
     return max([run(proof) for proof in chosen], default=0)
 
