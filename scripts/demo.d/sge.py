@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from real import RealScene
 
-USER = "games"
 JOBS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("serial", ("-q", "main"), 30),
     ("threads", ("-q", "main", "-pe", "smp", "2"), 45),
@@ -60,8 +60,17 @@ class Scene(RealScene):
             "physics": self.resource(0, 2, 2, 2000, 0.1, reservation={"account": "physics"}),
         }
 
+    def _submit(self) -> None:
+        """Until the service has declared its resources the queues have no host at all, and qsub calls them unknown."""
+        look = [f"{self.facts['commands']}/qselect", "-q", "main"]
+        while subprocess.run(look, capture_output=True, check=False).returncode:
+            if self._over.wait(0.5):
+                return
+        super()._submit()
+
     def submit_one(self, rng: random.Random) -> list[tuple[list[str], str]]:
         name, options, seconds = rng.choice(JOBS)
         place = ["-wd", "/", "-o", "/dev/null", "-j", "y", "-S", "/bin/sh", "-N", name]
-        command = [f"{self.facts['commands']}/as", USER, "/usr/bin/qsub", "-terse", *place, *options]
+        user = rng.choice(self.facts["users"])
+        command = [f"{self.facts['commands']}/as", user, "/usr/bin/qsub", "-terse", *place, *options]
         return [(command, f"sleep {seconds}\n")]
