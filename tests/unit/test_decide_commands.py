@@ -182,7 +182,7 @@ def test_modes_are_set_whatever_they_were(kind, field, value, observing) -> None
     assert getattr(d.memory, field) is value
 
 
-@pytest.mark.parametrize("kind", set(K) - {K.AUTO_ON, K.AUTO_OFF, K.OBSERVE_ON, K.OBSERVE_OFF, K.ADOPT})
+@pytest.mark.parametrize("kind", sorted(set(K) - {K.AUTO_ON, K.AUTO_OFF, K.OBSERVE_ON, K.OBSERVE_OFF, K.ADOPT}))
 def test_while_observing_nothing_is_changed(kind) -> None:
     d = ask(kind, "n1", node("n1"), memory=memory(observe_only=True))
     assert code(d) is CONFLICT
