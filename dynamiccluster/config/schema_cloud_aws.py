@@ -78,7 +78,8 @@ class AwsConfig(ScriptedCloud):
     )
     spot_timeout: Seconds = Field(
         300.0,
-        description="Accepted as in the guide. A spot launch is filled or refused at once here, and refused ones are tried again.",
+        description="Accepted as in the guide. A spot launch is filled or refused at once here; a refused one is tried "
+        "again, at this or the next resource.",
     )
     proxy: Text | None = Field(None, description="Host name of an HTTP proxy.", examples=["proxy.example.org"])
     proxy_port: Port | None = Field(None, description="Its port.", examples=[3128])
