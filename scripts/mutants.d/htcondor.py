@@ -36,8 +36,8 @@ MUTANTS = (
     _one(
         "jobs that run elsewhere are ended, too",
         "adapter.py",
-        "        return [job_id for job_id in there if job_id in wanted]\n",
-        "        return sorted(wanted)\n",
+        "return [job_id for job_id in self._running_on(host_name) if job_id in wanted] if wanted else []",
+        "return sorted(wanted)",
     ),
     _one(
         "a machine on its way is not announced",
