@@ -112,13 +112,16 @@ def test_a_pid_file_that_a_crash_left_is_no_service(init: InitScript) -> None:
 def test_enabled_and_disabled_clouds_survive_a_quickrestart(init: InitScript) -> None:
     """Unlike in Cloud Scheduler."""
     assert init.run("start")[0] == 0
-    assert init.service.ask("POST", "/api/v1/resources/fast/drain")[0] == 200
-    assert init.run("quickrestart")[0] == 0
-    last = time.monotonic() + 20
-    while (answer := init.service.get("/api/v1/resources/fast"))[0] != 200:
+    last = time.monotonic() + 60
+    while init.service.ask("POST", "/api/v1/resources/fast/drain")[0] != 200:
         assert time.monotonic() < last
         time.sleep(0.1)
-    assert answer[1]["flag"] in ("draining", "drained")
+    assert init.run("quickrestart")[0] == 0
+    last = time.monotonic() + 60
+    while init.service.get("/readyz")[0] != 200:  # before that its store is not read
+        assert time.monotonic() < last
+        time.sleep(0.1)
+    assert init.service.get("/api/v1/resources/fast")[1]["flag"] in ("draining", "drained")
     assert init.run("stop")[0] == 0
 
 
