@@ -42,6 +42,7 @@ class FakeSge(SgeCluster):
 
     def __init__(self) -> None:
         super().__init__()
+        self.quotas = ""  # what qquota prints, where the site has any
         self.runner = FakeRunner()
         self.runner.on(lambda argv: True, self._answer)
 
@@ -63,6 +64,8 @@ class FakeSge(SgeCluster):
                 return Completed(call.argv, 0, self.qhost(argv), "", 0.0)
             case "qstat":
                 return Completed(call.argv, 0, self.qstat(argv), "", 0.0)
+            case "qquota":
+                return Completed(call.argv, 0, self.quotas, "", 0.0)
             case "qmod":
                 code, out = self._qmod(argv[1:])
                 return Completed(call.argv, code, out, "", 0.0)
@@ -139,6 +142,9 @@ class FakeSge(SgeCluster):
 
     def _conf_sconfl(self) -> tuple[int, str]:
         return 1, "no config defined"
+
+    def _conf_srqsl(self) -> tuple[int, str]:
+        return (0, "peruser\n") if self.quotas else (1, "no resource quota set list defined")
 
     def _conf_spl(self) -> tuple[int, str]:
         return 0, "\n".join(self.environments) + "\n"

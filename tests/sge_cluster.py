@@ -54,6 +54,7 @@ class FakeJob:
     run_s: float = 300.0
     state: str = "qw"
     name: str = "job"
+    user: str = "alice"
     rerunnable: bool = True
     placed: dict[str, int] = field(default_factory=dict)  # host -> slots
     queue: str = ""
@@ -249,7 +250,7 @@ class SgeCluster:
             f"<JB_job_number>{job.number}</JB_job_number>",
             f"<JAT_prio>{rank:.5f}</JAT_prio>",
             f"<JB_name>{name}</JB_name>",
-            "<JB_owner>alice</JB_owner>",
+            f"<JB_owner>{job.user}</JB_owner>",
             f"<state>{job.state}</state>",
             f"<queue_name>{where}</queue_name>",
             f"<slots>{job.slots}</slots>",

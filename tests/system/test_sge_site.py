@@ -178,6 +178,32 @@ def test_accounts_are_what_a_says(bed: SgeBed) -> None:
         site.until(lambda view: not any(one.wait is Wait.HELPS for one in view.jobs))
 
 
+def test_jobs_beyond_a_quota_get_no_nodes(bed: SgeBed, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "quota"
+    file.write_text(
+        "{\n  name peruser\n  description NONE\n  enabled TRUE\n  limit name each users {*} to slots=2\n"
+        "  limit name lic users {alice} projects physics queues physics to slots=1\n}\n"
+    )
+    tmp_path.chmod(0o755)
+    bed.run("qconf", "-Arqs", str(file))
+    try:
+        scheduler = bed.scheduler(CLUSTER)  # one that has not read the site's configuration before
+        scheduler.declare([SMALL])
+        with made(bed, scheduler) as site:
+            site.join("quota-1")
+            running = bed.qsub("-q", "main", "-pe", "smp", "2", script="sleep 300")
+            site.until(runs(running))
+            more = bed.qsub("-q", "main", script="true")
+            others = bed.qsub("-q", "main", "-pe", "smp", "4", user="bob", script="true")
+            view = site.until(lambda view: "quota" in job(view, more).reason)
+            assert job(view, more).wait is Wait.NO
+            assert "slots under the quota peruser/each" in job(view, more).reason
+            assert job(view, others).wait is Wait.HELPS  # has used nothing yet: cannot be seen
+            assert view.stale_facets == ()
+    finally:
+        bed.run("qconf", "-drqs", "peruser")
+
+
 def test_a_host_in_error_is_down_and_a_job_in_error_waits_for_its_user(site: Site) -> None:
     site.join("err-1")
     bad = site.bed.qsub("-q", "main", "-wd", "/no/such/place", script="true")

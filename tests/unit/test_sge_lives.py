@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from fake_sge import GUIDE, MARK, SMALL, FakeSge, changes
 from sge_cluster import FakeHost
+from sge_recorded import recorded
 
 from dynamiccluster.errors import BusyError, TransientError
 from dynamiccluster.model.host import Host, HostState
@@ -196,6 +197,29 @@ def test_queues_for_projects_make_projects_asked_for(sge: FakeSge, scheduler: Sg
     scheduler.poll()
     asked = next(argv for argv in sge.runner.argvs if argv[0] == "qstat")
     assert {"-ext", "-pri", "-u", "*", "-r", "-xml"} <= set(asked)
+
+
+def test_quotas_are_asked_for_where_the_site_has_any(
+    sge: FakeSge, scheduler: SgeScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    sge.quotas = recorded("qquota.xml")
+    sge.pass_time(301)  # until the configuration is read again
+    scheduler.poll()
+    assert not [argv for argv in sge.runner.argvs if argv[0] == "qquota"]  # nobody waits
+    sge.submit(user="alice")
+    sge.submit(user="carol")
+    sge.pass_time(1)
+    view = scheduler.poll()
+    assert sge.runner.argvs[-1] == ("qquota", "-u", "*", "-xml")
+    assert job(view, "1").reason == "it waits for slots under the quota peruser/1, of which 0 are left"
+    assert [one.wait for one in view.jobs] == [Wait.NO, Wait.HELPS]
+    assert view.stale_facets == ()
+    sge.quotas = "qquota: not found"  # jobs and hosts are seen nevertheless
+    for _ in range(2):
+        view = scheduler.poll()
+        assert [one.wait for one in view.jobs] == [Wait.HELPS, Wait.HELPS]
+        assert view.stale_facets == ("quotas",)
+    assert len([one for one in caplog.records if "quotas" in one.message]) == 1
 
 
 def test_accounts_are_asked_for_where_a_resource_needs_them(sge: FakeSge) -> None:

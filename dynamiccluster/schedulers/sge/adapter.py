@@ -28,7 +28,7 @@ from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_address, require_host_name
 from dynamiccluster.kit.runner import Runner
 from dynamiccluster.model.host import Host, HostState
-from dynamiccluster.model.job import Job
+from dynamiccluster.model.job import Job, Wait
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import SchedulerView
 from dynamiccluster.schedulers.sge.command_lines import CommandLines, Templates
@@ -39,6 +39,7 @@ from dynamiccluster.schedulers.sge.hosts_parse import Hosts, Naming, parse_hosts
 from dynamiccluster.schedulers.sge.jobs_parse import parse_jobs, to_look_up, with_accounts, with_details
 from dynamiccluster.schedulers.sge.marks import ATTRIBUTE, MARK, Note
 from dynamiccluster.schedulers.sge.membership import Membership
+from dynamiccluster.schedulers.sge.quotas_parse import Quota, parse_quotas
 from dynamiccluster.schedulers.sge.request_parse import Rules
 from dynamiccluster.schedulers.sge.shared_parse import lower_unserved
 from dynamiccluster.schedulers.sge.site_parse import Consumed, Site
@@ -83,8 +84,10 @@ class SgeScheduler:
         hosts = self._hosts(site)
         rules = self._rules(hosts)
         by_project = self._settings.account_from == PROJECT
-        with_projects = (by_project and self._accounts_matter()) or any(
-            queue.projects or queue.not_projects for queue in site.queues.values()
+        with_projects = (
+            site.has_quotas
+            or (by_project and self._accounts_matter())
+            or any(queue.projects or queue.not_projects for queue in site.queues.values())
         )
         text = self._commands.ask_jobs(with_projects=with_projects)
         try:
@@ -95,9 +98,11 @@ class SgeScheduler:
             self._puzzling.add(words)
             log.warning("unknown state of a job: %s", words)
         self._silent_since = {name: self._silent_since.get(name, self._clock.monotonic()) for name in hosts.silent}
-        jobs = lower_unserved(queue, self._detailed(queue.jobs, rules, by_project), site, hosts.shared)
+        quotas, stale = self._quotas(site) if any(one.wait is Wait.HELPS for one in queue.jobs) else ((), ())
+        jobs = lower_unserved(queue, self._detailed(queue.jobs, rules, by_project), site, hosts.shared, quotas)
         shown = tuple(map(self._with_patience, hosts.hosts))
-        return SchedulerView(started_at, self._clock.now(), jobs, shown, dropped=hosts.dropped + queue.dropped)
+        dropped = hosts.dropped + queue.dropped
+        return SchedulerView(started_at, self._clock.now(), jobs, shown, stale_facets=stale, dropped=dropped)
 
     def declare(self, resources: Sequence[Resource]) -> None:
         """Queues must have a host before ``qsub -q`` takes jobs for them, and nodes attributes that Grid Engine knows.
@@ -250,6 +255,20 @@ class SgeScheduler:
             raise TransientError(f"qstat -j: {error}") from error
         jobs = with_details(jobs, details)
         return with_accounts(jobs, details, rules.accounts) if by_account else jobs
+
+    def _quotas(self, site: Site) -> tuple[tuple[Quota, ...], tuple[str, ...]]:
+        """What is left under resource quotas, and this facet's name if that cannot be had: no reason to be blind."""
+        if not site.has_quotas:
+            return (), ()
+        try:
+            return parse_quotas(self._commands.ask_quotas()), ()
+        except (ValueError, DynamicClusterError) as error:
+            if "quotas" not in self._puzzling:
+                self._puzzling.add("quotas")
+                log.warning(
+                    "resource quotas cannot be read, jobs that wait for one are taken to wait for nodes: %s", error
+                )
+            return (), ("quotas",)
 
     def _accounts_matter(self) -> bool:
         return bool(self._reserved_accounts())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -45,6 +46,7 @@ class CommandLines:
         self._qconf = tuple(located(word, sge_root) for word in qconf)
         self._qmod = leading_words(self._templates.qmod, "qmod") or (program("qmod", sge_root) or "qmod",)
         self._qstat = leading_words(self._templates.qstat, "qstat") or (program("qstat", sge_root) or "qstat",)
+        self._qquota = (*self._qstat[:-1], os.path.join(os.path.dirname(self._qstat[-1]), "qquota"))
         root = sge_root or next((root for root in map(root_of, found.values()) if root), "")
         self.environment: Mapping[str, str] = {
             **_ENVIRONMENT,
@@ -59,6 +61,10 @@ class CommandLines:
 
     def details(self, numbers: Sequence[str]) -> list[str]:
         return [*self._qstat, "-j", ",".join(numbers), "-xml"]
+
+    def quotas(self) -> list[str]:
+        """``qquota`` has no key of its own: it is where ``qstat`` is."""
+        return [*self._qquota, "-u", "*", "-xml"]
 
     def hosts(self, attributes: Sequence[str]) -> list[str]:
         template = self._templates.qhost

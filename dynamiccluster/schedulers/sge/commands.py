@@ -83,6 +83,10 @@ class SgeCommands:
         """The XML of ``qhost -q -j`` with these attributes of each host."""
         return self._ask(self._lines.hosts(attributes))
 
+    def ask_quotas(self) -> str:
+        """The XML of ``qquota`` for all users."""
+        return self._ask(self._lines.quotas())
+
     def ask_environments(self) -> str:
         return self._ask(self._lines.environments())
 

@@ -15,7 +15,7 @@ from dynamiccluster.kit.hostname import require_host_name
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Hold, Host, HostState
 from dynamiccluster.schedulers.sge.marks import ATTRIBUTE, Note, read_note
-from dynamiccluster.schedulers.sge.records_parse import fields, mib, name_in, plain, records, require_whole
+from dynamiccluster.schedulers.sge.records_parse import fields, mib, name_in, plain, quoted, records, require_whole
 from dynamiccluster.schedulers.sge.states import (
     QUEUE_LETTERS,
     host_state,
@@ -134,13 +134,13 @@ def _read(body: str) -> _Record:
             case "hostvalue":
                 record.values[name] = plain(value)
             case "resourcevalue":
-                record.left[name] = (_quoted(attributes, "dominance"), plain(value))
+                record.left[name] = (quoted(attributes, "dominance"), plain(value))
             case "queuevalue":
-                _read_instance(record, _quoted(attributes, "qname"), name, value)
+                _read_instance(record, quoted(attributes, "qname"), name, value)
             case "jobvalue":
                 if name == "priority":  # the first value of each job's
                     _keep_job(record, job_id, task)
-                    job_id, task = _quoted(attributes, "jobid"), ""
+                    job_id, task = quoted(attributes, "jobid"), ""
                 elif name == "taskid":
                     task = plain(value)
     _keep_job(record, job_id, task)
@@ -160,11 +160,6 @@ def _read_instance(record: _Record, queue: str, name: str, value: str) -> None:
 def _keep_job(record: _Record, job_id: str, task: str) -> None:
     if job_id:
         record.jobs[f"{job_id}.{task}" if task else job_id] = None
-
-
-def _quoted(attributes: str, key: str) -> str:
-    _, _, rest = attributes.partition(f"{key}=")
-    return plain(rest[1:].partition(rest[:1])[0]) if rest else ""
 
 
 def _host(name: str, record: _Record, note: Note | None, naming: Naming) -> Host:

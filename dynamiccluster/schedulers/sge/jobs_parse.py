@@ -39,7 +39,7 @@ class Queue:
 
     jobs: tuple[Job, ...]
     dropped: tuple[str, ...]
-    draws: Mapping[int, Request]  # index in ``jobs`` -> request, of those that use up something besides nodes
+    requests: Mapping[int, Request]  # index in ``jobs`` -> request, of those that wait for nodes or use more than these
     unknown_letters: frozenset[str]
 
 
@@ -137,7 +137,7 @@ class _Reader:
         self._waiting: set[str] = set()
         self.jobs: list[Job] = []
         self.dropped: list[str] = []
-        self._draws: dict[int, Request] = {}
+        self._wanted: dict[int, Request] = {}
 
     def read(self, record: str) -> None:
         """Take in one record. It can only be left out by itself."""
@@ -176,8 +176,8 @@ class _Reader:
             wait, reason = Wait.NOT_YET, _NOT_CONSIDERED
         job_id = number if number not in self._waiting else f"{number}.{tasks}"
         self._waiting.add(number)
-        if request.draws and wait is Wait.HELPS:
-            self._draws[len(self.jobs)] = request
+        if wait is Wait.HELPS:
+            self._wanted[len(self.jobs)] = request
         self.jobs.append(
             Job(
                 job_id,
@@ -203,7 +203,7 @@ class _Reader:
             hosts = (master, *hosts)
         started_at = self._time(own.get("JAT_start_time", ""))
         if request.draws:
-            self._draws[len(self.jobs)] = request
+            self._wanted[len(self.jobs)] = request
         self.jobs.append(
             Job(
                 job_id,
@@ -225,7 +225,7 @@ class _Reader:
         unknown = frozenset(
             words(letters, JOB_LETTERS) for letters in self._states if set(letters) - JOB_LETTERS.keys() or not letters
         )
-        return Queue(tuple(self.jobs), tuple(dropped), self._draws, unknown)
+        return Queue(tuple(self.jobs), tuple(dropped), self._wanted, unknown)
 
     def _request(self, tail: str, own: Mapping[str, str]) -> tuple[Request, str, str]:
         """The request, the job's full name and its tasks."""

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-NAMES = ("qstat", "qhost", "qconf", "qmod", "qdel")
+NAMES = ("qstat", "qhost", "qconf", "qmod", "qdel", "qquota")
 
 _PROGRAM = re.compile(r"(?<![\w./@{}-])((?:[\w.+-]*/)*)(" + "|".join(NAMES) + r")(?![\w./-])")
 _ARCHITECTURES = {"x86_64": ("amd64", "x64"), "aarch64": ("arm64", "aarch64")}

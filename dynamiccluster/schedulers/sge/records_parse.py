@@ -63,6 +63,12 @@ def name_in(attributes: str) -> str:
     return plain(found[1]) if found else ""
 
 
+def quoted(attributes: str, key: str) -> str:
+    """The attribute of this name; "" if there is none."""
+    _, _, rest = attributes.partition(f"{key}=")
+    return plain(rest[1:].partition(rest[:1])[0]) if rest else ""
+
+
 def plain(text: str) -> str:
     """Text as it was before it became XML."""
     if "%lt;" in text:

@@ -61,19 +61,7 @@ class Rules:
     everywhere: frozenset[str] = frozenset()  # host groups that every node joins
     given: Mapping[str, float] = field(default_factory=dict)  # what the whole cluster shares, and how much is left
     names: Mapping[str, str] = field(default_factory=dict)  # what a name of each resource looks like -> its own feature
-    accounts: Mapping[str, str] = field(
-        default_factory=dict
-    )  # as jobs name them -> as reservations do, with or without @
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What one kind of job wants."""
-
-    shape: Shape
-    hindrance: str = ""  # why no new node would let it start; "" if one might
-    draws: tuple[tuple[str, float], ...] = ()  # of what the cluster shares, and of environments, for each job
-    slots: int = 1
+    accounts: Mapping[str, str] = field(default_factory=dict)  # as jobs name them -> as reservations do (@ or not)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +76,17 @@ class Asked:
     project: str = ""
     user: str = ""
     account: str = ""  # as matched with reservations: a project or the word of -A
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one kind of job wants."""
+
+    shape: Shape
+    hindrance: str = ""  # why no new node would let it start; "" if one might
+    draws: tuple[tuple[str, float], ...] = ()  # of what the cluster shares, and of environments, for each job
+    slots: int = 1
+    asked: Asked = Asked()  # in the job's own words
 
 
 def read_request(asked: Asked, site: Site, rules: Rules) -> Request:
@@ -134,7 +133,7 @@ class _Reading:
         if environment is not None:
             self._draws.append((f"pe:{environment.name}", float(slots)))
         shape = self._shape(environment, slots, tuple(queue.name for queue in queues))
-        return Request(shape, self._hindrance, self._all_draws(slots), slots)
+        return Request(shape, self._hindrance, self._all_draws(slots), slots, self._asked)
 
     def _hinder(self, why: str) -> None:
         self._hindrance = self._hindrance or why

@@ -80,6 +80,7 @@ class Site:
     environments: Mapping[str, ParallelEnvironment] = field(default_factory=dict)
     group_members: Mapping[str, frozenset[str]] = field(default_factory=dict)  # groups within a queue's host groups
     access_lists: Mapping[str, frozenset[str]] = field(default_factory=dict)  # users, and @unix-groups
+    has_quotas: bool = False  # resource quota sets
 
     def queues_of_group(self, group: str) -> list[str]:
         """The queues that a host serves by being in this group."""

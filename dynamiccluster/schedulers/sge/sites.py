@@ -59,7 +59,15 @@ class Sites:
         lists: dict[str, frozenset[str]] = {}
         for name in sorted({name for queue in queues.values() for name in queue.users | queue.not_users}):
             lists[name] = parse_access_list(self._commands.ask("-su", name))
-        return Site(complexes, queues, self._environments(), members, lists)
+        return Site(complexes, queues, self._environments(), members, lists, self._has_quotas())
+
+    def _has_quotas(self) -> bool:
+        try:
+            return bool(parse_list(self._commands.ask("-srqsl")))
+        except DynamicClusterError as error:
+            if "no resource quota set list defined" in str(error).lower():
+                return False
+            raise
 
     def _queues(self) -> str:
         try:
