@@ -23,7 +23,8 @@ PAIR: dict[str, dict[str, Any]] = {"pair": kind(2, 1000, 3)}
 """The resources of all of these."""
 
 SEEN_LIMIT_S = 40.0
-"""Until the service has noticed that the scheduler is away, or is back: two polls and their time limits."""
+"""Until the service has noticed that the scheduler is away, or is back: two polls, their time limits, and the pauses
+between polls that have failed for long."""
 
 SANE_LIMIT_S = 60.0
 """From the end of a fault until every job has ended that could."""
@@ -104,7 +105,7 @@ def nonsense(service: Service, long: bool) -> str:
     service.programs = {bed.job_list: str(wrapper)}
     with running(service):
         until_declared(service)
-        busy, host = run_one(service, 100 if long else 12)
+        busy, host = run_one(service, 200 if long else 12)
         for name, script in BAD_LISTS.items():
             new = service.scratch / "new"
             new.write_text(f"{script}\n")
@@ -116,7 +117,7 @@ def nonsense(service: Service, long: bool) -> str:
             assert service.living == [host], name
             bed.cancel(*(service.waiting_or_running() - {busy}))
             trouble.unlink()
-            service.until(lambda: bool(service.source()["ok"]), 10, f"{name} is over")
+            service.until(lambda: bool(service.source()["ok"]), SEEN_LIMIT_S, f"{name} is over")
         service.until(lambda: not service.waiting_or_running(), 2 * SANE_LIMIT_S, "all jobs have ended")
         assert service.job(busy).state is JobState.COMPLETED
         assert not service.restarts

@@ -99,7 +99,7 @@ def _clock_jump(service: Service, by_s: float, frozen_s: float = 0.0) -> str:
         busy, busy_host = run_one(service, frozen_s + 20, work)
         quick, idle_host = run_one(service, 1, other)
         service.until(lambda: service.job(quick).state is JobState.COMPLETED, 20, "the short job has ended")
-        starting = bed.submit(Order(f"echo ran; sleep {frozen_s + 5}", cores=2, lane=work))
+        starting = bed.submit(Order("echo ran; sleep 5", cores=2, lane=work))
         service.until(lambda: len(service.machines) == 3, 20, "a launch is under way")
         _jump(service, by_s, frozen_s)
         calm_until = time.monotonic() + IDLE_S / 3
