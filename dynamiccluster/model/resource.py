@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.menu import Menu
 
 
 class ResourceFlag(StrEnum):
@@ -72,6 +73,7 @@ class Resource:
     max_starting: int = 0  # nodes on their way at the same time; 0 = no limit of its own
     provisioning: Provisioning = Provisioning.DEMAND
     offering: str = ""  # zone/type/market, key of the capacity back-off; "" = this resource alone
+    menu: Menu | None = None  # it is one of many kinds of machine, chosen for each demand among the cloud's offers
 
     @property
     def word(self) -> str:
