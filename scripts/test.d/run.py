@@ -20,8 +20,10 @@ LEAST_LANES = 3
 """So many real systems at a time even on two cores: their tests wait most of the time, for daemons and for nodes. The
 tests of one module share a system, and so a lane."""
 
+SYSTEM_OPTIONS = "-p no:randomly -r sfE --tb=short --timeout=1500 --durations=25".split()
 MINUTE_S = 60.0
-MOST_LINES = 400  # of a failed stage's output
+MOST_LINES = 110  # of a failed stage's output; all of it is in a file
+MOST_CHARACTERS = 260  # of a line
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def stages() -> list[Stage]:
         Stage("worlds", ["scripts/worlds", "50", "--jobs", str(CORES)], 15 * MINUTE_S, slow=True, shown=True),
         Stage(
             "systems",
-            [python, "-m", "pytest", "-m", "system", *in_lanes, "-rs", "-p", "no:randomly", "--timeout=1500", "tests"],
+            [python, "-m", "pytest", "-m", "system", *in_lanes, *SYSTEM_OPTIONS, "tests"],
             55 * MINUTE_S,
             shown=True,
         ),
@@ -105,7 +107,10 @@ def run(stage: Stage, environment: dict[str, str]) -> Result:
         text = output.read().decode("utf-8", "replace").rstrip()
     print(f"{'ok  ' if code == 0 else 'FAIL'} {stage.name:<9} {took_s:7.1f} s", flush=True)
     if code:
-        print(f"--- {' '.join(stage.command)}\n{tail(text)}\n--- exit code {code}", flush=True)
+        print(
+            f"--- {' '.join(stage.command)}\n{tail(text)}\n--- exit code {code}; all of it: {kept(stage, text)}",
+            flush=True,
+        )
     elif stage.shown:
         for line in closing(text):
             print(f"       {line}", flush=True)
@@ -113,10 +118,18 @@ def run(stage: Stage, environment: dict[str, str]) -> Result:
 
 
 def tail(text: str) -> str:
-    """The end of a long output."""
-    lines = text.splitlines()
+    """The end of a long output, where pytest names what failed."""
+    lines = [line[:MOST_CHARACTERS] for line in text.splitlines()]
     left_out = len(lines) - MOST_LINES
-    return text if left_out <= 0 else "\n".join([f"... {left_out} lines left out ...", *lines[-MOST_LINES:]])
+    return "\n".join(lines if left_out <= 0 else [f"... {left_out} lines left out ...", *lines[-MOST_LINES:]])
+
+
+def kept(stage: Stage, text: str) -> Path:
+    """A file with the whole output."""
+    number, name = tempfile.mkstemp(suffix=".log", prefix=f"dynamiccluster-{stage.name}-")
+    with os.fdopen(number, "w") as file:
+        file.write(text + "\n")
+    return Path(name)
 
 
 def closing(text: str) -> list[str]:

@@ -55,6 +55,7 @@ def resources(scripts: pathlib.Path) -> dict[str, dict[str, Any]]:
 
 
 GENERAL = {
+    "observe_first": False,  # a service with fewer resources sees hosts of others, and may see no machine of its own
     "max_idle_time": SUSPEND_S,
     "max_down_time": 6,
     "max_launch_time": LAUNCH_S,
