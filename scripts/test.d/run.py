@@ -20,7 +20,7 @@ LEAST_LANES = 3
 """So many real systems at a time even on two cores: their tests wait most of the time, for daemons and for nodes. The
 tests of one module share a system, and so a lane."""
 
-SYSTEM_OPTIONS = "-p no:randomly -r sfE --tb=short --timeout=1500 --durations=25".split()
+SYSTEM_OPTIONS = ["-p", "no:randomly", "-r", "sfE", "--tb=short", "--timeout=1500", "--durations=60"]
 MINUTE_S = 60.0
 MOST_LINES = 110  # of a failed stage's output; all of it is in a file
 MOST_CHARACTERS = 260  # of a line
