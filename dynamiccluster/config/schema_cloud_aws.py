@@ -54,32 +54,26 @@ class LaunchTemplate(Section):
         return self
 
 
-class AwsConfig(ScriptedCloud):
-    """Amazon EC2. Without keys the SDK's own sources are used: environment, profile, instance role."""
+class Ec2Config(ScriptedCloud):
+    """Keys of every resource that is made of EC2's instances, of one kind or of many."""
 
     access_key_id: Secret | None = Field(None, description="Access key.", examples=[{"from_env": "AWS_ACCESS_KEY_ID"}])
     secret_access_key: Secret | None = Field(
         None, description="Its secret half.", examples=[{"from_file": "/etc/dynamiccluster/aws.secret"}]
     )
-    image_id: Text = Field(description="The AMI.", examples=["ami-0123456789abcdef0"])
-    instance_type: Text = Field(description="Instance type.", examples=["c6i.4xlarge"])
     region_name: Text = Field(description="Region.", examples=["ap-southeast-2"])
     key_name: Text | None = Field(None, description="SSH key pair.", examples=["admin"])
     security_groups: Texts = Field(
         (), description="Security groups; ids if `subnet_id` is given.", examples=[["sg-0123456789abcdef0"]]
     )
-    availability_zone: Text | None = Field(None, description="Availability zone.", examples=["ap-southeast-2a"])
     subnet_id: Text | None = Field(None, description="Subnet.", examples=["subnet-0123456789abcdef0"])
+    subnets: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="Subnet of each availability zone, where machines may be in several; in place of `subnet_id`.",
+        examples=[{"ap-southeast-2a": "subnet-0123456789abcdef0"}],
+    )
     use_public_ip_address: Flag | None = Field(
         None, description="Whether instances get a public address. Default: as the subnet says.", examples=[False]
-    )
-    spot_bid: Money | None = Field(
-        None, description="The most to pay per hour for a spot instance. Absent: on demand.", examples=[0.12]
-    )
-    spot_timeout: Seconds = Field(
-        300.0,
-        description="Accepted as in the guide. A spot launch is filled or refused at once here; a refused one is tried "
-        "again, at this or the next resource.",
     )
     proxy: Text | None = Field(None, description="Host name of an HTTP proxy.", examples=["proxy.example.org"])
     proxy_port: Port | None = Field(None, description="Its port.", examples=[3128])
@@ -101,9 +95,6 @@ class AwsConfig(ScriptedCloud):
         1, description="How far the instance metadata service answers; 2 for containers. Version 2 is always required."
     )
     placement_group: Text | None = Field(None, description="Placement group.", examples=["hpc-cluster"])
-    capacity_reservation_id: Text | None = Field(
-        None, description="Capacity reservation to use.", examples=["cr-0123456789abcdef0"]
-    )
     hyperthreading: Flag = Field(
         True, description="Whether jobs get a core per hardware thread. `false` switches the second threads off."
     )
@@ -111,6 +102,25 @@ class AwsConfig(ScriptedCloud):
         default_factory=dict,
         description="More disks, by name.",
         examples=[{"scratch": {"device": "/dev/sdb", "size": 100}}],
+    )
+
+
+class AwsConfig(Ec2Config):
+    """Amazon EC2. Without keys the SDK's own sources are used: environment, profile, instance role."""
+
+    image_id: Text = Field(description="The AMI.", examples=["ami-0123456789abcdef0"])
+    instance_type: Text = Field(description="Instance type.", examples=["c6i.4xlarge"])
+    availability_zone: Text | None = Field(None, description="Availability zone.", examples=["ap-southeast-2a"])
+    spot_bid: Money | None = Field(
+        None, description="The most to pay per hour for a spot instance. Absent: on demand.", examples=[0.12]
+    )
+    spot_timeout: Seconds = Field(
+        300.0,
+        description="Accepted as in the guide. A spot launch is filled or refused at once here; a refused one is tried "
+        "again, at this or the next resource.",
+    )
+    capacity_reservation_id: Text | None = Field(
+        None, description="Capacity reservation to use.", examples=["cr-0123456789abcdef0"]
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
@@ -44,6 +45,12 @@ class Catalogue:
         if name not in self._types:
             self._learn_types()
         return self._types.get(name)
+
+    def types(self, patterns: Iterable[str]) -> dict[str, MachineType]:
+        """The types of these names or patterns (``c5a.*``), as EC2 told them last; fewer while it has not."""
+        wanted = frozenset(patterns)
+        self._due(f"types {sorted(wanted)}", _TYPES_FOR_S, lambda: self._ask_types(wanted))
+        return {name: kind for name, kind in self._types.items() if any(fnmatchcase(name, one) for one in wanted)}
 
     def offers(self) -> tuple[Offer, ...]:
         """One per resource whose type is known. Prices come from the configuration: EC2's list has none."""

@@ -83,7 +83,7 @@ def run_instances(
         "CapacityReservationSpecification": _reserved(config.get("capacity_reservation_id")),
         "CpuOptions": {"CoreCount": hyperthreading_cores, "ThreadsPerCore": 1} if hyperthreading_cores else None,
         "InstanceMarketOptions": _spot(config) if market == SPOT else None,
-        **_network(config),
+        **_network(config, zone),
     }
     return {key: value for key, value in made.items() if value or value == 0}
 
@@ -96,19 +96,20 @@ def _spot(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"MarketType": SPOT, "SpotOptions": options}
 
 
-def _network(config: Mapping[str, Any]) -> dict[str, Any]:
+def _network(config: Mapping[str, Any], zone: str) -> dict[str, Any]:
     """A public address can be asked for, or refused, only with an interface of the request's own."""
+    subnet = config["subnets"].get(zone) or config.get("subnet_id")
     groups = list(config["security_groups"])
     by_id = all(group.startswith("sg-") for group in groups)
     public = config.get("use_public_ip_address")
-    if public is None or not config.get("subnet_id"):
+    if public is None or not subnet:
         return {
-            "SubnetId": config.get("subnet_id"),
+            "SubnetId": subnet,
             "SecurityGroupIds" if by_id else "SecurityGroups": groups,
         }
     interface = {
         "DeviceIndex": 0,
-        "SubnetId": config["subnet_id"],
+        "SubnetId": subnet,
         "AssociatePublicIpAddress": bool(public),
         "DeleteOnTermination": True,
     }
