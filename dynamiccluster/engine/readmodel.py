@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dynamiccluster.model.action import Action
+from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.job import Job
 from dynamiccluster.model.plan import Demand, Snapshot
@@ -86,6 +87,14 @@ class ReadModel:
     def jobs_by_host(self) -> Mapping[str, tuple[str, ...]]:
         """Job ids per host, as the job list and the host list together say."""
         return self._lookups.jobs_by_host
+
+    def capacity_of(self, node: WorkerNode) -> Capacity:
+        """What the node has: as its host says, else as nodes of its resource turned out, else as configured."""
+        host = self.hosts_by_name.get(node.host_name)
+        if host is not None and host.total.cores and not host.template:
+            return host.total
+        resource = self.policy.resources.get(node.resource)
+        return self.snapshot.memory.capacity_of(resource) if resource else Capacity()
 
     @property
     def nodes_by_tenancy(self) -> Mapping[str, int]:

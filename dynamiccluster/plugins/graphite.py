@@ -14,7 +14,7 @@ from graphyte import Sender
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.errors import BadConfigError, TransientError
 from dynamiccluster.model.job import JobState
-from dynamiccluster.model.worker_node import ORIGINAL_NUMBER, WorkerNode
+from dynamiccluster.model.worker_node import ORIGINAL_NUMBER
 
 GROUPS = {1: "starting", 5: "deleting", 3: "busy", 2: "idle", 6: "vacating", 7: "vacating", 4: "error"}
 """The original's state numbers and what Graphite calls them: holding and held are both "vacating"."""
@@ -66,7 +66,7 @@ def figures(readmodel: ReadModel) -> Iterator[tuple[str, int]]:
         group = GROUPS.get(ORIGINAL_NUMBER[node.state])
         if group is None:
             continue  # gone
-        size = _cores(readmodel, node)
+        size = readmodel.capacity_of(node).cores
         nodes[group] += 1
         cores[group] += size
         nodes_of[node.resource] += 1
@@ -82,12 +82,3 @@ def figures(readmodel: ReadModel) -> Iterator[tuple[str, int]]:
     view = readmodel.snapshot.scheduler
     if view is not None:  # an unknown queue is not an empty one
         yield "jobs.queued", sum(job.tasks for job in view.jobs if job.state is JobState.PENDING)
-
-
-def _cores(readmodel: ReadModel, node: WorkerNode) -> int:
-    """What the scheduler says the node has; before it joins, what its resource had last or should have."""
-    host = readmodel.hosts_by_name.get(node.host_name)
-    if host is not None and host.total.cores > 0 and not host.template:
-        return host.total.cores
-    resource = readmodel.policy.resources.get(node.resource)
-    return readmodel.snapshot.memory.capacity_of(resource).cores if resource else 0

@@ -8,20 +8,10 @@ from dynamiccluster.api import schemas
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc, history
 from dynamiccluster.api.schemas import instant
 from dynamiccluster.engine.readmodel import ReadModel
-from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.instance import Instance
 from dynamiccluster.model.worker_node import ORIGINAL_NAME, ORIGINAL_NUMBER, WorkerNode
 from dynamiccluster.store.base import EventPage
-
-
-def capacity_of(model: ReadModel, node: WorkerNode) -> Capacity:
-    """What the node has: as its host says, else as nodes of its resource turned out, else as configured."""
-    host = model.hosts_by_name.get(node.host_name)
-    if host is not None and host.total.cores:
-        return host.total
-    resource = model.policy.resources.get(node.resource)
-    return model.snapshot.memory.capacity_of(resource) if resource else Capacity()
 
 
 def used_cores_of(model: ReadModel, node: WorkerNode) -> int:
@@ -63,7 +53,7 @@ def node_doc(model: ReadModel, node: WorkerNode, now: float) -> schemas.NodeDoc:
         address=node.address,
         instance_id=node.instance_id,
         instance_name=node.instance_name,
-        capacity=capacity_doc(capacity_of(model, node)),
+        capacity=capacity_doc(model.capacity_of(node)),
         used_cores=used_cores_of(model, node),
         jobs=list(model.jobs_by_host.get(node.host_name, ())),
         adopted=node.adopted,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dynamiccluster.api.pictures.nodes import capacity_of
 from dynamiccluster.api.pictures.resources import FLAG_NUMBER, limits_of, nodes_of
 from dynamiccluster.api.redact import redact
 from dynamiccluster.api.schemas import printable
@@ -44,7 +43,7 @@ def instances(model: ReadModel) -> Instances:
 def worker_node(model: ReadModel, node: WorkerNode, now: float, listed: Instances) -> dict[str, object]:
     instance = listed.get((node.tenancy, node.instance_id))
     host = model.hosts_by_name.get(node.host_name)
-    amount = capacity_of(model, node)
+    amount = model.capacity_of(node)
     return {
         "hostname": printable(node.host_name),
         "type": "Virtual" if node.instance_id or not node.adopted else "Physical",

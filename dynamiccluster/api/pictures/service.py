@@ -7,7 +7,7 @@ from collections import Counter
 from dynamiccluster import __version__
 from dynamiccluster.api import schemas
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc
-from dynamiccluster.api.pictures.nodes import capacity_of, used_cores_of
+from dynamiccluster.api.pictures.nodes import used_cores_of
 from dynamiccluster.api.pictures.resources import cost_per_hour
 from dynamiccluster.api.schemas import instant
 from dynamiccluster.engine.readmodel import ReadModel
@@ -78,7 +78,7 @@ def supply_doc(model: ReadModel) -> schemas.SupplyDoc:
     for node in model.snapshot.nodes.values():
         if node.state not in COUNTED:
             continue
-        cores = capacity_of(model, node).cores
+        cores = model.capacity_of(node).cores
         if node.state in WORKING:
             used = min(cores, used_cores_of(model, node))
             busy += used
