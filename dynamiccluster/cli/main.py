@@ -47,6 +47,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "slurm-resume": (RUN, "slurm", "Slurm's ResumeProgram."),
     "slurm-suspend": (RUN, "slurm", "Slurm's SuspendProgram."),
     "check-cluster": (RUN, "check_cluster", "Try every command of a configuration once, changing nothing."),
+    "check-cloud": (RUN, "check_cloud", "See whether resources could be launched, without launching."),
     "token": (RUN, "token", "Make, list and revoke tokens of the REST API."),
     "import": (RUN, "importing", "Make a configuration from Cloud Scheduler's cloud_resources.conf."),
 }

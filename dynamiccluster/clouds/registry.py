@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamiccluster.clouds.agreement import agreed
 from dynamiccluster.clouds.aws import build as aws
+from dynamiccluster.clouds.aws.check import check as check_aws
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.command import build as command
 from dynamiccluster.clouds.local import LocalCloud
@@ -14,6 +15,8 @@ from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.runner import Runner
+from dynamiccluster.model.check import Finding, FindingState
+from dynamiccluster.model.resource import Resource
 
 _SHARED_BY_LOCAL = ("state_dir", "network", "network_namespace", "bridge", "max_instances")
 
@@ -42,6 +45,20 @@ def build_cloud(
             return _local(tenancy, configs, cluster_id, runner, clock)
         case _:
             raise BadConfigError(f"cloud: there is no adapter for {kind!r} in this version")
+
+
+def check_resource(
+    kind: str, resource: Resource, config: Mapping[str, Any], *, cluster_id: str, runner: Runner
+) -> Iterable[Finding]:
+    """Whether machines of a resource could be launched, as far as its cloud shows without launching any.
+
+    Nothing is changed and nothing raised: what goes wrong is a finding. An adapter's part is ``clouds/NAME/check.py``.
+    """
+    match kind:
+        case "aws":
+            return check_aws(resource, config, cluster_id)
+        case _:
+            return (Finding(f"type {kind}", FindingState.UNKNOWN, "there is nothing to look at before a launch"),)
 
 
 def _local(

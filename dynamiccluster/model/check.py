@@ -1,4 +1,4 @@
-"""Checks of a configuration's commands against the programs that are really there."""
+"""Checks of a configuration against what is really there: its commands, and what its clouds have."""
 
 from __future__ import annotations
 
@@ -45,3 +45,22 @@ class CheckResult:
     state: CheckState
     message: str  # "" if it is all right
     seconds: float = 0.0
+
+
+class FindingState(StrEnum):
+    """How one thing is that launches of a resource need."""
+
+    OK = "ok"
+    WRONG = "wrong"  # launches would fail, or give other machines than are meant
+    DENIED = "not permitted"  # the credentials may not do it
+    UNKNOWN = "not known"  # it could not be looked at, which keeps no launch from working
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at a cloud has shown of one thing that a resource needs, without launching anything."""
+
+    subject: str  # what was looked at: "credentials", "image ami-0123"
+    state: FindingState
+    message: str  # what is there, or what is wrong with it
+    fix: str = ""  # what a person can do about it

@@ -97,6 +97,19 @@ class AwsCalls:
             if not token:
                 return
 
+    def rehearse(self, ask: Callable[..., object], **parameters: Any) -> None:
+        """Have EC2 check a request, the permission for it included, without carrying it out.
+
+        Raises what the request itself would raise.
+        """
+        try:
+            ask(DryRun=True, **parameters)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "DryRunOperation":
+                raise _mapped(error, launching=False) from error
+        except BotoCoreError as error:
+            raise _mapped(error, launching=False) from error
+
     @contextmanager
     def errors(self, *, launching: bool = False, offering: str = "") -> Iterator[None]:
         """Raise the SDK's errors as ours. ``offering``: of a launch, for the memory of what is sold out."""

@@ -1,0 +1,103 @@
+"""``check-cloud``: whether resources could be launched, without launching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from dynamiccluster.cli import exits
+from dynamiccluster.cli.common import emit, screen, table
+from dynamiccluster.cli.places import DEFAULT_CONFIG
+from dynamiccluster.cli.text import clean
+from dynamiccluster.model.check import Finding, FindingState
+
+if TYPE_CHECKING:
+    from dynamiccluster.config.load import Loaded
+
+_LONGEST = 300  # characters of a message in the table; JSON has all of it
+_CODES = {FindingState.WRONG: exits.BAD_CONFIG, FindingState.DENIED: exits.FORBIDDEN}
+
+
+@click.command("check-cloud", epilog=exits.TEXT)
+@click.argument("resources", metavar="[RESOURCE]...", nargs=-1)
+@click.option("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, show_default=True, help="Configuration.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
+def check_cloud(resources: tuple[str, ...], config: str, output: str) -> None:
+    """See whether each RESOURCE (all, if none is named) could be launched: credentials, image, type, network, quota,
+    permissions. Nothing is launched or changed.
+
+    Run it as the user that the service will have.
+    """
+    from dynamiccluster.config.load import load
+
+    loaded = load(config)
+    known = loaded.policy.resources
+    for name in resources:
+        if name not in known:
+            raise exits.Failure(f"there is no resource {name!r}; there are {', '.join(sorted(known))}", exits.NOT_FOUND)
+    found = {name: tuple(findings(loaded, name)) for name in resources or known}
+    states = [finding.state for several in found.values() for finding in several]
+    if output == "json":
+        emit({"ok": verdict(states) == exits.OK, "resources": [_document(*each) for each in found.items()]})
+    else:
+        for name, several in found.items():
+            _show(name, several)
+        click.echo(_summary(states))
+    click.get_current_context().exit(verdict(states))
+
+
+def findings(loaded: Loaded, name: str) -> Iterator[Finding]:
+    """What its adapter sees of one resource."""
+    from dynamiccluster.clouds.registry import check_resource
+    from dynamiccluster.kit.runner import SubprocessRunner
+
+    item, general = loaded.settings.cloud[name], loaded.settings.general
+    yield from check_resource(
+        item.type,
+        loaded.policy.resources[name],
+        dict(item.config),
+        cluster_id=general.cluster_id,
+        runner=SubprocessRunner(),
+    )
+
+
+def verdict(states: Iterable[FindingState]) -> int:
+    """The exit code for all of them: that of the worst."""
+    seen = set(states)
+    return next((code for state, code in _CODES.items() if state in seen), exits.OK)
+
+
+def _document(name: str, several: Sequence[Finding]) -> dict[str, object]:
+    return {
+        "resource": name,
+        "ok": verdict(finding.state for finding in several) == exits.OK,
+        "findings": [
+            {
+                "subject": finding.subject,
+                "state": str(finding.state),
+                "message": finding.message,
+                "fix": finding.fix,
+            }
+            for finding in several
+        ],
+    }
+
+
+def _show(name: str, several: Sequence[Finding]) -> None:
+    listing = table("what", "result", "what it says")
+    listing.title, listing.title_justify = clean(name), "left"
+    for finding in several:
+        said = f"{finding.message}. {finding.fix}" if finding.fix else finding.message
+        listing.add_row(clean(finding.subject), str(finding.state), clean(said, _LONGEST))
+    screen().print(listing)
+
+
+def _summary(states: Sequence[FindingState]) -> str:
+    wrong = sum(state in _CODES for state in states)
+    unseen = sum(state is FindingState.UNKNOWN for state in states)
+    told = f"{len(states)} things looked at, " + (
+        f"{wrong} not as they should be" if wrong else "all as they should be"
+    )
+    return told + (f", {unseen} could not be seen" if unseen else "")
