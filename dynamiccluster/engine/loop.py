@@ -63,6 +63,10 @@ def _no_probe(step: str) -> None:
     """Crash tests put something here that ends the process at a named step."""
 
 
+def _nobody(readmodel: ReadModel) -> None:
+    """Nobody wants to know of each decision."""
+
+
 class Engine:
     """Implements :class:`dynamiccluster.engine.service.Service`."""
 
@@ -84,15 +88,17 @@ class Engine:
         reloader: Callable[[str], Awaitable[list[str]]] | None = None,
         document: Mapping[str, object] | None = None,
         redact: Redact = str,
+        decided: Callable[[ReadModel], None] = _nobody,
     ) -> None:
         """``word`` gives the random word of a fresh store (four characters, part of all its node ids). ``redact``
-        hides secrets in what adapters say."""
+        hides secrets in what adapters say. ``decided`` is told what each tick has published; it must be quick."""
         self._clock = SteadyClock(clock)
         self._bridge = bridge
         self._word = word
         self._probe = probe
         self._reloader = reloader
         self._redact = redact
+        self._decided = decided
         self._document = dict(document or {})
         self._configured = self._policy = _with_idempotence(policy, clouds)
         self._inbox = Inbox()
@@ -270,6 +276,7 @@ class Engine:
         del inbox.notes[: len(notes)]
         self._advance(snapshot, plan, version)
         self._publish(plan, now)
+        self._tell_decided()
         log.log(logging.DEBUG if plan.empty else logging.INFO, "%s", plan.sentence)
         self._actuator.carry_out(plan.actions)
         _answer(asked, plan)
@@ -355,6 +362,12 @@ class Engine:
             tick_s=self._tick_s,
             started_at=self._started_at,
         )
+
+    def _tell_decided(self) -> None:
+        try:
+            self._decided(self._readmodel)
+        except Exception:
+            log.exception("whoever wants to know of each decision failed")
 
     # -- the door from outside -----------------------------------------------------------------------------
 
