@@ -4,7 +4,9 @@ As in the original, the minion is called like the instance, and it is ready when
 ``true`` for every state: ``null`` means "would be changed", ``false`` "fails". Source: Salt documentation, "State
 Testing" (states/testing.html), and the module ``salt.modules.state``: while another run is under way the answer is
 a list with one sentence instead of a table. The ``salt`` command ends with code 0 also when a minion does not
-answer (its issue 47235), so only its output counts. Written from documentation; not tried on a live master.
+answer (its issue 47235), so only its output counts. Seen with Salt 3008.3: ``tests/system/test_salt_checker.py``.
+A ``cmd.run`` without ``unless``, ``onlyif`` or ``creates`` would be run again for ever, so that such a minion is never
+ready.
 """
 
 from __future__ import annotations
