@@ -217,6 +217,19 @@ class Ec2Site:
         return self._send(start, body, f"{STATUS.get(code, 400)} X", [("Content-Type", "text/xml")])
 
 
+@dataclass
+class HandClock:
+    """A clock that stands still until it is set."""
+
+    at: float
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Nothing."""

@@ -82,10 +82,18 @@ class Ec2Config(ScriptedCloud):
         None, description="Profile of the SDK's files to take credentials from.", examples=["burst"]
     )
     endpoint_url: Url | None = Field(
-        None, description="Where EC2 is asked. Default: the region's own.", examples=["http://127.0.0.1:5000"]
+        None,
+        description="Where EC2 and the other services are asked. Default: the region's own.",
+        examples=["http://127.0.0.1:5000"],
     )
     iam_instance_profile: Text | None = Field(
         None, description="Role of the instances: name or ARN of an instance profile.", examples=["hpc-worker"]
+    )
+    notices_queue_url: Url | None = Field(
+        None,
+        description="SQS queue to which EventBridge sends the warnings of interruption and the recommendations to "
+        "rebalance (docs/clouds/aws.md). Each installation needs one of its own.",
+        examples=["https://sqs.us-east-1.amazonaws.com/123456789012/hpc-notices"],
     )
     launch_template: LaunchTemplate | None = Field(None, description="What launches start from.")
     tags: dict[Text, Text] = Field(

@@ -8,6 +8,7 @@ from typing import Any
 from dynamiccluster.clouds.agreement import agreed
 from dynamiccluster.clouds.aws.adapter import AwsCloud
 from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.clouds.aws.notices import Notices
 from dynamiccluster.clouds.userdata import user_data
 from dynamiccluster.kit.clock import Clock
 
@@ -20,6 +21,7 @@ _SHARED = (
     "proxy",
     "proxy_port",
     "validate_certs",
+    "notices_queue_url",
 )
 
 
@@ -27,6 +29,7 @@ def build(tenancy: str, configs: Mapping[str, Mapping[str, Any]], cluster_id: st
     """:raises BadConfigError: resources of one tenancy disagree."""
     shared = agreed(tenancy, _SHARED, configs)
     calls = AwsCalls(shared)
+    queue = shared["notices_queue_url"]
     templates = {name: user_data(config, cluster_id) for name, config in configs.items()}
     return AwsCloud(
         clock,
@@ -35,4 +38,5 @@ def build(tenancy: str, configs: Mapping[str, Mapping[str, Any]], cluster_id: st
         calls,
         configs,
         {name: template for name, template in templates.items() if template is not None},
+        Notices(calls, clock, queue) if queue else None,
     )
