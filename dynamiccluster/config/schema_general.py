@@ -321,7 +321,8 @@ class Logging(Section):
     )
     log_format: Text = Field(
         "%(asctime)s - %(levelname)s - %(processName)s - %(threadName)s - %(message)s",
-        description="Format of a line, in the words of Python's logging module.",
+        description="Format of a line, in the words of Python's logging module; or `json`: one JSON object a line, "
+        "with the ids of node, job and tick. Where journald reads the log, it gets levels and messages.",
     )
     log_max_size: Count = Field(
         2097152,

@@ -12,7 +12,7 @@ from dynamiccluster.checkers.base import Checker
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.decide.offers import with_offers
 from dynamiccluster.decide.tick import answer, decide
-from dynamiccluster.engine import recovery
+from dynamiccluster.engine import journal, recovery
 from dynamiccluster.engine.actuator import Actuator, Hands, Probe, Redact
 from dynamiccluster.engine.inbox import Asked, Inbox
 from dynamiccluster.engine.keeper import Keeper
@@ -261,7 +261,7 @@ class Engine:
             return
         self._tick_s = self._clock.monotonic() - began
         self._decision_error = ""
-        plan = replace(plan, events=(*notes, *plan.events))
+        decided_events, plan = plan.events, replace(plan, events=(*notes, *plan.events))
         try:
             version = await self._commit(snapshot, plan, now)
         except VersionConflictError as error:
@@ -277,6 +277,7 @@ class Engine:
         self._advance(snapshot, plan, version)
         self._publish(plan, now)
         self._tell_decided()
+        journal.write(decided_events, plan.memory.tick)  # notes were logged where they were made
         log.log(logging.DEBUG if plan.empty else logging.INFO, "%s", plan.sentence)
         self._actuator.carry_out(plan.actions)
         _answer(asked, plan)

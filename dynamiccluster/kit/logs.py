@@ -9,6 +9,7 @@ import sys
 from io import TextIOWrapper
 
 from dynamiccluster.errors import BadConfigError
+from dynamiccluster.kit.log_layouts import JSON, JournalLayout, JsonLayout
 from dynamiccluster.kit.secrets import Redactor
 
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
@@ -24,6 +25,18 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80,
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
+
+
+class HidingLayout(logging.Formatter):
+    """Another layout, without known secrets."""
+
+    def __init__(self, inner: logging.Formatter, redactor: Redactor) -> None:
+        super().__init__()
+        self._inner = inner
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor.redact(self._inner.format(record))
 
 
 class LogFormatter(logging.Formatter):
@@ -58,11 +71,12 @@ def configure_logging(
 ) -> None:
     """Send the log to the file ``location``, or to standard error if that is empty. Replaces what was set up before.
 
-    ``logger``: what to set up; the root by default.
+    ``layout``: of Python's logging module, or ``json``. Where journald reads standard error it is told levels, and
+    notes the time itself. ``logger``: what to set up; the root by default.
 
     :raises BadConfigError: the file cannot be written, or the layout is not one; the log stays as it was.
     """
-    formatter = _formatter(layout, redactor)
+    formatter: logging.Formatter = _formatter(layout, redactor)
     handler: logging.Handler
     if location:
         try:
@@ -72,6 +86,9 @@ def configure_logging(
             raise BadConfigError(f"log_location: {location} cannot be written: {reason}") from error
     else:
         handler = logging.StreamHandler(sys.stderr)
+        if _read_by_journald():
+            bare = formatter if layout == JSON else LogFormatter("%(message)s", redactor)
+            formatter = JournalLayout(bare)
     handler.setFormatter(formatter)
     target = logger or logging.getLogger()
     for old in list(target.handlers):
@@ -84,7 +101,18 @@ def configure_logging(
         logging.getLogger(name).setLevel(max(least, logging.INFO))
 
 
-def _formatter(layout: str, redactor: Redactor) -> LogFormatter:
+def _read_by_journald() -> bool:
+    """Whether standard error goes to journald (systemd.exec(5), ``JOURNAL_STREAM``)."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM", "") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _formatter(layout: str, redactor: Redactor) -> logging.Formatter:
+    if layout == JSON:
+        return HidingLayout(JsonLayout(), redactor)
     try:
         formatter = LogFormatter(layout, redactor)
         formatter.format(logging.LogRecord("x", logging.INFO, "", 0, "x", None, None))  # shows unknown fields

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dynamiccluster.engine import journal
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.logs import LogFormatter, configure_logging
 from dynamiccluster.kit.secrets import HIDDEN, Redactor
+from dynamiccluster.model.event import Event, EventKind
 
 LAYOUT = "%(levelname)s - %(message)s"
 
@@ -127,3 +131,61 @@ def test_one_message_is_one_line(name: str) -> None:
     formatter = LogFormatter(LAYOUT, Redactor())
     record = logging.LogRecord("x", logging.INFO, "", 0, "job %s", (name,), None)
     assert len(formatter.format(record).splitlines()) == 1
+
+
+def test_json_lines_hold_ids_and_tracebacks_and_no_secret(logger: logging.Logger, tmp_path: Path) -> None:
+    path, redactor = tmp_path / "log", Redactor()
+    redactor.add("hunter2", 'quo"te')
+    configure_logging(2, str(path), "json", 0, redactor, logger)
+    logger.info('job "x\ny" of %s', "hunter2", extra={"node": "c-1", "job": "", "tick": 7})
+    try:
+        int('with quo"te')
+    except ValueError:
+        logger.exception("odd")
+    first, second = (json.loads(line) for line in path.read_text().splitlines())
+    assert first.pop("at").endswith("Z")
+    assert first == {"level": "info", "logger": "test", "message": f'job "x\ny" of {HIDDEN}', "node": "c-1", "tick": 7}
+    assert HIDDEN in second["traceback"]
+    assert "quo" not in path.read_text()
+
+
+def test_journald_is_told_levels(
+    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with (tmp_path / "journal").open("w") as journal:
+        status = os.fstat(journal.fileno())
+        monkeypatch.setattr("sys.stderr", journal)
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        configure_logging(3, "", LAYOUT, 0, Redactor(), logger)
+        logger.warning("a\nb")
+        try:
+            int("x")
+        except ValueError:
+            logger.exception("odd")
+        monkeypatch.setenv("JOURNAL_STREAM", "1:1")  # it is another stream that journald reads
+        configure_logging(3, "", LAYOUT, 0, Redactor(), logger)
+        logger.info("plain")
+    lines = (tmp_path / "journal").read_text().splitlines()
+    assert lines[0] == "<4>a\\x0ab"
+    assert lines[1] == "<3>odd"
+    assert all(line.startswith("<3>") for line in lines[1:-1])
+    assert lines[-1] == "INFO - plain"
+
+
+def test_the_history_goes_into_the_log(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    events = [
+        Event(
+            1.0, EventKind.NODE, "wanted by 3 jobs", node_id="c-1", host_name="h-1", from_state="", to_state="requested"
+        ),
+        Event(1.0, EventKind.COMMAND, "held", actor="ada", node_id="c-1", host_name="h-1"),
+        Event(1.0, EventKind.WARNING, "look at it", job_id="42"),
+    ]
+    with caplog.at_level(logging.INFO, "dynamiccluster.engine.journal"):
+        journal.write(events, tick=9)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "h-1: new -> requested: wanted by 3 jobs"),
+        ("INFO", "h-1: held: asked by ada"),
+        ("WARNING", "job 42: look at it"),
+    ]
+    assert [record.node for record in caplog.records] == ["c-1", "c-1", ""]
+    assert {record.tick for record in caplog.records} == {9}
