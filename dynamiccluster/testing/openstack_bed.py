@@ -1,0 +1,190 @@
+"""A real OpenStack for tests: started by ``scripts/testbeds/openstack``. Only its hypervisors are not real.
+
+Only in a source checkout, only as root on Debian, and only when ``DYNAMICCLUSTER_TESTBEDS=1`` says that this machine
+may be used so. It takes 2.4 GB of memory. What it says is the truth that adapter and service are judged by: it is asked
+with the SDK's own objects, as another user of the same project, or as its administrator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import openstack
+import yaml
+
+from dynamiccluster.errors import DynamicClusterError
+from dynamiccluster.kit.clock import Clock, SystemClock, pause
+from dynamiccluster.kit.runner import Runner, SubprocessRunner
+from dynamiccluster.testing import bed
+
+SCRIPT = bed.SCRIPTS / "openstack"
+FIRST_PORT = 15000
+_CHANGE_TIMEOUT_S = 120.0
+_SETTLE_S = 60.0
+_LOOK_AGAIN_S = 0.25
+
+
+def why_not() -> str:
+    """Why there can be no real OpenStack here; "" if there can. One of the site's own is never touched."""
+    return bed.why_not("OpenStack", SCRIPT)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What nova says of a server."""
+
+    server_id: str
+    name: str
+    status: str
+    task: str  # what nova does with it just now; "" = nothing
+    metadata: Mapping[str, str]
+    fault: str
+
+    @property
+    def ended(self) -> bool:
+        """It is gone, or was told to go."""
+        return self.status in ("DELETED", "SOFT_DELETED") or self.task == "deleting"
+
+
+class OpenstackBed:
+    """A running bed."""
+
+    def __init__(self, facts: Mapping[str, Any], runner: Runner, clock: Clock) -> None:
+        self.facts = facts
+        self.prefix = pathlib.Path(facts["prefix"])
+        self.runner = runner
+        self.clock = clock
+        self._connections: dict[str, Any] = {}
+
+    # -- what the service is given ---------------------------------------------------------------------------
+
+    def config(self, **more: Any) -> dict[str, Any]:
+        """``config:`` of a resource of type ``openstack``, with machines of 2 cores and 2048 MiB."""
+        facts = self.facts
+        keys = {name: facts[name] for name in ("auth_url", "username", "password", "project", "key_name")}
+        keys |= {"region_name": facts["region"], "image_uuid": facts["image"], "flavor": "t.small"}
+        return keys | {"networks": [facts["network"]], "security_groups": [facts["security_group"]]} | more
+
+    # -- the truth -------------------------------------------------------------------------------------------
+
+    def connection(self, cloud: str = "scaler") -> Any:
+        """The SDK's, for the clouds ``scaler``, ``application`` and ``admin`` of the bed's clouds.yaml."""
+        if cloud not in self._connections:
+            known = yaml.safe_load(pathlib.Path(self.facts["clouds_file"]).read_text(encoding="utf-8"))["clouds"]
+            self._connections[cloud] = openstack.connect(load_yaml_config=False, load_envvars=False, **known[cloud])
+        return self._connections[cloud]
+
+    def servers(self) -> list[Server]:
+        """Those of the project that are there."""
+        return [_server(one) for one in self.connection().compute.servers()]
+
+    def ever(self) -> list[Server]:
+        """All servers that the project has ever had since the bed came up: nova keeps its books."""
+        project = self.connection().current_project_id
+        compute = self.connection("admin").compute
+        found = [*compute.servers(all_projects=True, deleted=True), *compute.servers(all_projects=True)]
+        unique = {one.id: _server(one) for one in found if one.project_id == project}
+        return list(unique.values())
+
+    def ports(self) -> list[Any]:
+        """Ports of the project."""
+        network = self.connection().network
+        return list(network.ports(project_id=self.connection().current_project_id))
+
+    def floating_ips(self) -> list[Any]:
+        return list(self.connection().network.ips(project_id=self.connection().current_project_id))
+
+    def until(self, holds: Callable[[], bool], what: str, limit_s: float = _SETTLE_S) -> float:
+        """Wait until it holds; how long that took.
+
+        :raises DynamicClusterError: it did not come true in time.
+        """
+        began = self.clock.monotonic()
+        while not holds():
+            if self.clock.monotonic() - began > limit_s:
+                raise DynamicClusterError(f"not within {limit_s} s: {what}; servers: {self.servers()}")
+            pause(_LOOK_AGAIN_S)
+        return self.clock.monotonic() - began
+
+    # -- what tests do to it -----------------------------------------------------------------------------------
+
+    def quota(self, instances: int = -1, cores: int = -1, ram: int = -1) -> None:
+        """Of the project; -1: no limit."""
+        project = self.connection().current_project_id
+        self.connection("admin").compute.update_quota_set(project, instances=instances, cores=cores, ram=ram)
+
+    def knob(self, name: str, value: float = 0.0) -> None:
+        """Of all hosts: ``spawn_delay`` and ``destroy_delay`` in seconds, ``spawn_fail`` and ``spawn_abort`` as 1."""
+        (pathlib.Path(self.facts["knobs"]) / name).write_text(f"{value}\n", encoding="ascii")
+
+    def stop(self, *names: str) -> None:
+        """``kill -9`` of services: keystone, nova, neutron, scheduler, compute-zone-1, ..."""
+        self._change("stop", *names)
+
+    def start(self, *names: str, token_life_s: int = 0) -> None:
+        """Start them again and wait until they answer."""
+        more = ("--token-life-s", str(token_life_s)) if token_life_s else ()
+        self._change("start", *names, *more)
+
+    @contextlib.contextmanager
+    def without(self, *names: str) -> Iterator[None]:
+        """The block finds these services dead."""
+        self.stop(*names)
+        try:
+            yield
+        finally:
+            self.start(*names)
+
+    @contextlib.contextmanager
+    def frozen(self, *names: str) -> Iterator[None]:
+        """The block finds these services silent: they accept connections and do not answer until its end."""
+        self._change("freeze", *names)
+        try:
+            yield
+        finally:
+            self._change("thaw", *names)
+
+    def password(self, new: str) -> None:
+        """Of the user of :meth:`config`."""
+        identity = self.connection("admin").identity
+        identity.update_user(identity.find_user(self.facts["username"], domain_id="default"), password=new)
+
+    def sweep(self) -> None:
+        """As it was after ``up``: no servers, ports or floating IPs, no limits, no delays."""
+        for path in pathlib.Path(self.facts["knobs"]).iterdir():
+            path.unlink()
+        self.quota()
+        network, compute = self.connection().network, self.connection().compute
+        for address in self.floating_ips():
+            network.delete_ip(address)
+        for server in self.servers():
+            compute.delete_server(server.server_id)
+        self.until(lambda: not self.servers(), "all servers are gone")
+        for port in self.ports():
+            network.delete_port(port)
+
+    def _change(self, verb: str, *words: str) -> None:
+        argv = (sys.executable, str(SCRIPT), verb, "--prefix", str(self.prefix), *words)
+        done = self.runner.run(argv, timeout_s=_CHANGE_TIMEOUT_S)
+        if done.returncode != 0:
+            raise DynamicClusterError(f"{verb} {' '.join(words)}: {done.complaint}")
+
+
+def _server(one: Any) -> Server:
+    fault = (one.fault or {}).get("message", "")
+    return Server(one.id, one.name, one.status, one.task_state or "", dict(one.metadata or {}), fault)
+
+
+@contextlib.contextmanager
+def openstack_bed(first_port: int = FIRST_PORT) -> Iterator[OpenstackBed]:
+    """A bed in a new directory; nothing of it is left afterwards, installed programs apart.
+
+    :raises DynamicClusterError: it could not be started.
+    """
+    with bed.bed_of(SCRIPT, "--install", "--first-port", str(first_port)) as facts:
+        yield OpenstackBed(facts, SubprocessRunner(), SystemClock())
