@@ -6,6 +6,7 @@ machines any script, but it must not become a way into the service.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ OF_ONE_NODE = frozenset({"minion_id", "host_name", "node_id"})
 
 LONGEST = 256 * 1024
 """Characters of a template; clouds take 16 KiB (EC2) or 64 KiB (Nova) of the result."""
+
+
+_SCRIPT = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 class UserData:
@@ -98,6 +102,7 @@ class Prepared:
                 },
             },
             "values": self.values,
+            "join_script": self._join_script,
         }
         if spec is not None:
             given |= {"minion_id": spec.host_name, "host_name": spec.host_name, "node_id": spec.node_id}
@@ -105,5 +110,20 @@ class Prepared:
             return self.environment.from_string(self.text).render(given)
         except TemplateError as error:
             raise BadConfigError(f"userdata_file {self.path}: {error.message}") from error
+        except BadConfigError:
+            raise
         except Exception as error:  # whatever an expression of the template runs into
             raise BadConfigError(f"userdata_file {self.path}: {type(error).__name__} in an expression") from error
+
+    def _join_script(self, name: str) -> str:
+        """The text of a shipped join script, as it is: ``join/NAME`` beside the template, and no other file.
+
+        :raises BadConfigError: there is none of that name.
+        """
+        if not isinstance(name, str) or not _SCRIPT.fullmatch(name):
+            raise BadConfigError(f"userdata_file {self.path}: {str(name)[:50]!r} is not the name of a join script")
+        file = Path(self.path).parent / "join" / name
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadConfigError(f"userdata_file {self.path}: the join script {file} cannot be read as text") from error
