@@ -131,7 +131,7 @@ class _App:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, engine.stop)
             loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-            api = ApiServer(engine, api_settings(loaded.settings), clock)
+            api = ApiServer(engine, api_settings(loaded.settings), clock, bridge)
             await api.start()
             ends.push_async_callback(api.stop)
             self._watch(plugins)

@@ -3,49 +3,57 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from tornado.web import Application, RequestHandler
 
-from dynamiccluster.api.handlers import dashboard, health, jobs, nodes, power, resources, service
+from dynamiccluster.api.handlers import about, dashboard, health, jobs, nodes, power, resources, service, watch
 from dynamiccluster.api.handlers.base import ApiHandler, Context, NotFoundHandler
 
 log = logging.getLogger(__name__)
 
-_ONE = "([^/]+)"
+Route = tuple[str, type[ApiHandler]]
+"""A path with ``{name}`` for any one word, or ``{name:a|b}`` for one of these."""
 
-ORIGINAL: tuple[tuple[str, type[ApiHandler]], ...] = (
+ORIGINAL: tuple[Route, ...] = (
     ("/dashboard", dashboard.Dashboard),
     ("/workernode", nodes.WorkerNodes),
-    (f"/workernode/{_ONE}", nodes.WorkerNodeOne),
-    (f"/workernode/{_ONE}/{_ONE}", nodes.WorkerNodeAction),
+    ("/workernode/{host}", nodes.WorkerNodeOne),
+    ("/workernode/{host}/{action}", nodes.WorkerNodeAction),
     ("/job", jobs.QueuedJobs),
-    (f"/job/{_ONE}", jobs.QueuedJobOne),
+    ("/job/{id}", jobs.QueuedJobOne),
     ("/server/config", service.ServerConfig),
     ("/server/status", service.ServerStatus),
     ("/server/queues", service.ServerQueues),
     ("/server/auto", service.ServerAuto),
     ("/resource", resources.OriginalResources),
-    (f"/resource/{_ONE}", resources.OriginalResourceOne),
-    (f"/resource/{_ONE}/{_ONE}", resources.OriginalResourceAction),
+    ("/resource/{name}", resources.OriginalResourceOne),
+    ("/resource/{name}/{action}", resources.OriginalResourceAction),
 )
 
-OURS: tuple[tuple[str, type[ApiHandler]], ...] = (
+OURS: tuple[Route, ...] = (
     ("/", dashboard.Home),
     ("/healthz", health.Health),
     ("/readyz", health.Ready),
+    ("/api/v1/openapi.json", about.OpenApi),
+    ("/api/v1/overview", watch.Overview),
     ("/api/v1/status", service.Status),
+    ("/api/v1/attention", watch.Attention),
+    ("/api/v1/live", watch.Live),
+    ("/api/v1/history", watch.History),
     ("/api/v1/nodes", nodes.Nodes),
-    (f"/api/v1/nodes/{_ONE}", nodes.NodeOne),
-    (f"/api/v1/nodes/{_ONE}/console", nodes.NodeConsole),
-    (f"/api/v1/nodes/{_ONE}/(hold|unhold|vacate)", nodes.NodeAction),
+    ("/api/v1/nodes/{node}", nodes.NodeOne),
+    ("/api/v1/nodes/{node}/console", nodes.NodeConsole),
+    ("/api/v1/nodes/{node}/{action:hold|unhold|vacate}", nodes.NodeAction),
     ("/api/v1/adopt", nodes.Adopt),
     ("/api/v1/jobs", jobs.Jobs),
-    (f"/api/v1/jobs/{_ONE}", jobs.JobOne),
+    ("/api/v1/jobs/{id}", jobs.JobOne),
     ("/api/v1/resources", resources.Resources),
-    (f"/api/v1/resources/{_ONE}", resources.ResourceOne),
-    (f"/api/v1/resources/{_ONE}/launch", resources.ResourceLaunch),
-    (f"/api/v1/resources/{_ONE}/(freeze|restore|drain|reset)", resources.ResourceAction),
+    ("/api/v1/resources/{name}", resources.ResourceOne),
+    ("/api/v1/resources/{name}/launch", resources.ResourceLaunch),
+    ("/api/v1/resources/{name}/{action:freeze|restore|drain|reset}", resources.ResourceAction),
     ("/api/v1/events", service.Events),
+    ("/api/v1/audit", service.Audit),
     ("/api/v1/plan", service.DryRun),
     ("/api/v1/costs", service.Costs),
     ("/api/v1/sources", service.Sources),
@@ -58,11 +66,22 @@ OURS: tuple[tuple[str, type[ApiHandler]], ...] = (
 )
 
 
+def pattern(path: str) -> str:
+    """The path as Tornado's expression."""
+    parts = re.split(r"(\{[^}]*\})", path)
+    return "".join(_group(part) if part.startswith("{") else re.escape(part) for part in parts)
+
+
+def _group(part: str) -> str:
+    _, _, valid = part[1:-1].partition(":")
+    return f"({valid or '[^/]+'})"
+
+
 def build(context: Context) -> Application:
     """The application that serves every path."""
     given = {"context": context}
     return Application(
-        [(path, handler, given) for path, handler in ORIGINAL + OURS],
+        [(pattern(path), handler, given) for path, handler in ORIGINAL + OURS],
         default_handler_class=NotFoundHandler,
         default_handler_args=given,
         log_function=_log,

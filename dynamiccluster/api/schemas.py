@@ -135,9 +135,14 @@ class NodeDetail(NodeDoc):
 
 
 class NodeList(Document):
+    """``in_state_s`` is as of ``as_of_at``, when this version of the list was first asked for."""
+
     nodes: list[NodeDoc]
-    total: int
-    next: str
+    total: int = Field(description="that match, on all pages")
+    next: str = Field(description='goes into "after"; "" = no more')
+    counts: dict[str, int] = Field(description="all nodes by state, whatever the filters")
+    version: str
+    as_of_at: Instant
 
 
 class JobDoc(Document):
@@ -186,9 +191,14 @@ class JobDetail(JobDoc):
 
 
 class JobList(Document):
+    """``waited_s`` is as of ``as_of_at``, when this version of the list was first asked for."""
+
     jobs: list[JobDoc]
-    total: int
-    next: Text
+    total: int = Field(description="that match, on all pages")
+    next: Text = Field(description='goes into "after"; "" = no more')
+    counts: dict[str, int] = Field(description="all jobs by state, whatever the filters")
+    version: str
+    as_of_at: Instant
 
 
 class BreakerDoc(Document):

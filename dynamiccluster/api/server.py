@@ -11,11 +11,13 @@ from tornado.web import Application
 
 from dynamiccluster.api import auth, routes, sockets
 from dynamiccluster.api.handlers.base import Context
+from dynamiccluster.api.recorder import Recorder
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.api.tls import Certificate
 from dynamiccluster.api.tokens import TokenFile
 from dynamiccluster.engine.service import Service
 from dynamiccluster.errors import BadConfigError
+from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock, SystemClock
 
 __all__ = ["ApiServer", "ApiSettings"]
@@ -29,10 +31,14 @@ CERTIFICATE_EVERY_S = 30.0
 class ApiServer:
     """Serves one service on a Unix socket and on TCP. Lives on the event loop that starts it."""
 
-    def __init__(self, service: Service, settings: ApiSettings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, service: Service, settings: ApiSettings, clock: Clock | None = None, bridge: Bridge | None = None
+    ) -> None:
         self._service = service
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._recorder = Recorder(service, self._clock, bridge, settings.series_file)
+        self._closing = asyncio.Event()
         self._servers: list[sockets.BoundedServer] = []
         self._socket_id: tuple[int, int] | None = None
         self._certificate: Certificate | None = None
@@ -62,7 +68,15 @@ class ApiServer:
         if settings.tls_certificate:
             self._certificate = Certificate(settings.tls_certificate, settings.tls_key)
         tokens = TokenFile(settings.tokens_file) if settings.tokens_file else None
-        context = Context(self._service, settings, self._clock, tokens, reads_need_token=beyond)
+        context = Context(
+            self._service,
+            settings,
+            self._clock,
+            tokens,
+            reads_need_token=beyond,
+            series=self._recorder.series,
+            closing=self._closing,
+        )
         application = routes.build(context)
         try:
             if settings.address:
@@ -81,6 +95,7 @@ class ApiServer:
         except BadConfigError:
             await self.stop()
             raise
+        self._recorder.start()
 
     def _look_for_new_certificate(self) -> None:
         if self._certificate is not None:
@@ -97,8 +112,10 @@ class ApiServer:
         """Stop listening and end open connections. May be called again."""
         if self._timer is not None:
             self._timer.cancel()
+        self._closing.set()
         for server in self._servers:
             server.stop()
+        await self._recorder.stop()
         if self._socket_id and sockets.file_id(self._settings.socket_path) == self._socket_id:
             Path(self._settings.socket_path).unlink(missing_ok=True)
         self._socket_id = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,11 @@ class ApiSettings:
     max_connections: int = 256  # per listener: strangers on TCP must not lock the operator's socket out
     command_timeout_s: float = 60.0  # how long a change may wait for its commit
     slow_client_s: float = 20.0  # how long a client may take to send its request, or to take an answer
+    series_file: str = ""  # where the past of the charts is kept; "" = only in memory
+    graphite_url: str = ""  # Graphite's web address, for graphs in the dashboard; "" = none
+    graphite_prefix: str = ""  # of our figures there; "" = none are sent
+    trusted_proxies: tuple[str, ...] = ()  # addresses whose word on who asks is believed
+    proxy_user_header: str = ""  # the header in which they name the user; "" = none is believed
+    proxy_roles: Mapping[str, str] = field(default_factory=dict)  # user -> role; "*" = everybody else
+    pam_service: str = ""  # PAM service for log-in with a password; "" = none
+    pam_roles: Mapping[str, str] = field(default_factory=dict)  # account or @group -> role

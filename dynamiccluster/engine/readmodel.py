@@ -35,6 +35,11 @@ class Lookups:
         return {host.name: host for host in view.hosts} if view else {}
 
     @cached_property
+    def jobs_by_state(self) -> Mapping[str, int]:
+        view = self.snapshot.scheduler
+        return Counter(job.state.value for job in view.jobs) if view else {}
+
+    @cached_property
     def jobs_by_host(self) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
         view = self.snapshot.scheduler
@@ -82,6 +87,11 @@ class ReadModel:
     @property
     def hosts_by_name(self) -> Mapping[str, Host]:
         return self._lookups.hosts_by_name
+
+    @property
+    def jobs_by_state(self) -> Mapping[str, int]:
+        """How many jobs the scheduler lists in each of our states."""
+        return self._lookups.jobs_by_state
 
     @property
     def jobs_by_host(self) -> Mapping[str, tuple[str, ...]]:

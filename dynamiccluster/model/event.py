@@ -17,12 +17,16 @@ class EventKind(StrEnum):
     WARNING = "warning"  # somebody should look
 
 
+ENGINE = "engine"
+"""The actor of everything that nobody asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     at: float
     kind: EventKind
     text: str
-    actor: str = "engine"
+    actor: str = ENGINE
     node_id: str = ""
     host_name: str = ""
     resource: str = ""
@@ -43,6 +47,10 @@ class EventQuery:
     job_id: str = ""
     kind: str = ""
     since_at: float = 0.0
+    until_at: float = 0.0  # not newer; 0 = no such limit
+    actor: str = ""
+    text: str = ""  # to be found in the sentence, in upper or lower case
+    by_people: bool = False  # only what somebody else than the engine did
 
     def wants(self, serial: int, event: Event) -> bool:
         """Whether the event is of that part, the limit apart."""
@@ -53,6 +61,10 @@ class EventQuery:
             and (not self.job_id or event.job_id == self.job_id)
             and (not self.kind or event.kind == self.kind)
             and event.at >= self.since_at
+            and (not self.until_at or event.at <= self.until_at)
+            and (not self.actor or event.actor == self.actor)
+            and (not self.text or self.text.lower() in event.text.lower())
+            and not (self.by_people and event.actor == ENGINE)
         )
 
 

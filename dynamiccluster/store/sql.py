@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dynamiccluster.errors import StoreError, VersionConflictError
-from dynamiccluster.model.event import NEWEST, Event, EventKind, EventQuery
+from dynamiccluster.model.event import ENGINE, NEWEST, Event, EventKind, EventQuery
 from dynamiccluster.model.memory import Memory
 from dynamiccluster.model.plan import Plan
 from dynamiccluster.store import records, schema
@@ -133,6 +133,14 @@ class SqlStore:
             asked = asked.where(table.kind == records.clean(query.kind))
         if query.since_at > 0:
             asked = asked.where(table.at >= query.since_at)
+        if query.until_at > 0:
+            asked = asked.where(table.at <= query.until_at)
+        if query.actor:
+            asked = asked.where(table.actor == records.clean(query.actor))
+        if query.text:
+            asked = asked.where(table.text.icontains(records.clean(query.text), autoescape=True))
+        if query.by_people:
+            asked = asked.where(table.actor != ENGINE)
         with self._explained(), self._engine.begin() as connection:
             rows = connection.execute(asked).all()
         found = tuple((row.serial, _event(row)) for row in rows[:limit])

@@ -6,11 +6,27 @@ import argparse
 import sys
 from pathlib import Path
 
+from dynamiccluster.api.reference import tables
 from dynamiccluster.config.reference import reference
 from dynamiccluster.decide.lifecycle_page import markdown
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = {"configuration.md": reference, "lifecycle.md": markdown}
+
+
+def rest_api() -> str:
+    """The page as it is, with its tables made anew: each stands between two comments."""
+    page = text(DOCS / "rest-api.md")
+    for name, table in tables().items():
+        start, end = f"<!-- made by scripts/docs: {name} -->", "<!-- end -->"
+        before, found, rest = page.partition(start)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise SystemExit(f"docs/rest-api.md has no place for {name}: {start} ... {end}")
+        page = f"{before}{start}\n\n{table}\n\n{end}{after}"
+    return page
+
+
+PAGES = {"configuration.md": reference, "lifecycle.md": markdown, "rest-api.md": rest_api}
 
 
 def main(check: bool) -> int:

@@ -7,10 +7,11 @@ import json
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Iterable
+import zlib
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from tornado.http1connection import HTTP1Connection
@@ -18,10 +19,15 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 
 from dynamiccluster.api import auth, schemas
+from dynamiccluster.api.cache import Cache
+from dynamiccluster.api.declare import Operation, Param, number, operation_of, word
 from dynamiccluster.api.failures import Failures
+from dynamiccluster.api.pictures.rows import Wanted, Window
 from dynamiccluster.api.problems import REPLY_STATUS, ApiError, bad_field, of_error
+from dynamiccluster.api.series import Series
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.api.tokens import Role, TokenFile
+from dynamiccluster.api.versions import Topic, Versions
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.engine.service import Service
 from dynamiccluster.errors import DynamicClusterError
@@ -41,6 +47,10 @@ HOW_TO_CHANGE = (
     "or send 'Authorization: Bearer TOKEN' with a token from the tokens file (docs/rest-api.md)"
 )
 
+LIMIT = number("limit", 500, 1, MAX_PAGE, "rows of one page")
+OFFSET = number("offset", 0, 0, 10**7, "rows to skip; not with `after`")
+AFTER = word("after", "continue after this row: `next` of the page before; not with `sort`")
+
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
 
@@ -55,6 +65,10 @@ class Context:
     tokens: TokenFile | None
     reads_need_token: bool
     failures: Failures = field(default_factory=Failures)
+    versions: Versions = field(default_factory=Versions)
+    cache: Cache = field(default_factory=Cache)
+    series: Series = field(default_factory=Series)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)  # the service stops: streams end
 
 
 class ApiHandler(RequestHandler):
@@ -62,11 +76,8 @@ class ApiHandler(RequestHandler):
 
     context: Context
     caller: auth.Caller
-    needs: ClassVar[Role] = Role.OPERATOR
-    """Who may change something here."""
-
-    takes: ClassVar[frozenset[str]] = frozenset()
-    """Query parameters that our own paths take; others are refused, so that a slip of the pen filters nothing."""
+    operation: Operation | None
+    """What is declared for the verb that is asked."""
 
     def initialize(self, context: Context) -> None:
         self.context = context
@@ -74,25 +85,30 @@ class ApiHandler(RequestHandler):
     # --- letting in ---------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
+        method = self.request.method or ""
+        self.operation = operation_of(type(self), "GET" if method == "HEAD" else method)
         self.caller = self._identify()
-        needed = Role.VIEWER if self.request.method in READING else self.needs
+        needed = Role.VIEWER if method in READING else Role.OPERATOR
+        if self.operation:
+            needed = self.operation.needs(method)
         if self.caller.role < needed:
             if self.caller.role < Role.OPERATOR and self.caller.name == ANONYMOUS:
                 raise ApiError(HTTPStatus.FORBIDDEN, "read-only", HOW_TO_CHANGE)
             text = f"{self.caller.name} is {self.caller.role.name.lower()}; this needs {needed.name.lower()}"
             raise ApiError(HTTPStatus.FORBIDDEN, "role", text)
-        if self.request.path.startswith("/api/v1/"):
-            self._refuse_unknown_parameters()
+        if self.operation and self.request.path.startswith("/api/v1/"):
+            self._refuse_unknown_parameters(self.operation.names)
         if self.request.body:
             kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
                 text = "a body must be JSON with Content-Type: application/json"
                 raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", text)
 
-    def _refuse_unknown_parameters(self) -> None:
-        unknown = sorted(set(self.request.query_arguments) - self.takes)
+    def _refuse_unknown_parameters(self, takes: frozenset[str]) -> None:
+        """On our own paths, so that a slip of the pen does not filter nothing."""
+        unknown = sorted(set(self.request.query_arguments) - takes)
         if unknown:
-            expected = f"one of the parameters {', '.join(sorted(self.takes))}" if self.takes else "no parameters here"
+            expected = f"one of the parameters {', '.join(sorted(takes))}" if takes else "no parameters here"
             raise bad_field(unknown[0][:100], expected)
 
     def _identify(self) -> auth.Caller:
@@ -137,51 +153,29 @@ class ApiHandler(RequestHandler):
     def now(self) -> float:
         return self.context.clock.now()
 
-    def word(self, name: str, default: str = "") -> str:
-        """A query argument of at most 300 characters."""
-        value = self.get_query_argument(name, default)
-        if len(value) > 300:
-            raise bad_field(name, "at most 300 characters")
-        return value
+    def asked(self, param: Param[T]) -> T:
+        """The value of a declared query parameter.
 
-    def words(self, name: str) -> frozenset[str]:
-        """A query argument that holds words with commas between, lower case."""
-        return frozenset(word.strip().lower() for word in self.word(name).split(",") if word.strip())
+        :raises ApiError: 400 that names it.
+        """
+        if self.operation is None or param.name not in self.operation.names:
+            raise AssertionError(f"{param.name} is not declared for this verb")
+        if param.repeated:
+            texts = self.get_query_arguments(param.name)
+            return param.value("\n".join(texts) if texts else None)
+        return param.value(self.get_query_argument(param.name, None))
 
-    def words_of(self, name: str, valid: Iterable[str]) -> frozenset[str]:
-        """As :meth:`words`, and each of them one of ``valid``: a typo would find nothing and look like an answer."""
-        found, known = self.words(name), list(valid)
-        if not found <= set(known):
-            raise bad_field(name, f"any of {', '.join(known)}")
-        return found
-
-    def number(self, name: str, default: int, lowest: int, highest: int) -> int:
-        """A query argument that is a whole number within limits."""
-        text = self.word(name, str(default))
-        if not (text.isascii() and text.isdigit() and len(text) <= 15 and lowest <= int(text) <= highest):
-            raise bad_field(name, f"a whole number from {lowest} to {highest}")
-        return int(text)
-
-    def instant(self, name: str) -> float:
-        """A query argument in epoch seconds; 0 if absent."""
-        text = self.word(name, "0")
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if not 0.0 <= value < 1e12:
-            raise bad_field(name, "seconds since 1970-01-01 UTC")
-        return value
-
-    def flag(self, name: str) -> bool:
-        """A query argument that is true or false."""
-        text = self.word(name, "false").lower()
-        if text not in {"true", "false", "1", "0"}:
-            raise bad_field(name, "true or false")
-        return text in {"true", "1"}
+    def window(self, wanted: Wanted) -> Window:
+        """The part of a list that is asked for."""
+        after, offset = self.asked(AFTER), self.asked(OFFSET)
+        if after and (offset or wanted.sort):
+            raise bad_field("after", "no offset and no sort beside it")
+        return Window(self.asked(LIMIT), offset, after)
 
     def body(self, kind: type[Model]) -> Model:
         """The request's JSON body; an absent one counts as ``{}``."""
+        if self.operation is None or self.operation.body is not kind:
+            raise AssertionError(f"{kind.__name__} is not declared for this verb")
         try:
             return kind.model_validate_json(self.request.body or b"{}")
         except ValidationError as error:
@@ -244,6 +238,22 @@ class ApiHandler(RequestHandler):
     def answer(self, document: BaseModel) -> None:
         self.write(document.model_dump_json())
 
+    def versioned(self, make: Callable[[], BaseModel], *topics: Topic, fresh: bool = False) -> None:
+        """An answer that is the same until one of the topics changes; 304 if the asker has it already.
+
+        It is made once per version and kept, unless it must be ``fresh``: then it tells the present time.
+        """
+        query = zlib.crc32((self.request.uri or "").encode())
+        tag = f"{self.context.versions.tag(self.model, *topics)}-{query:x}"
+        self.set_header("ETag", f'W/"{tag}"')
+        if f'"{tag}"' in self.request.headers.get("If-None-Match", ""):
+            self.set_status(HTTPStatus.NOT_MODIFIED)
+            return
+        if fresh:
+            self.answer(make())
+            return
+        self.write(self.context.cache.body(f"{tag} {self.request.uri}", lambda: make().model_dump_json().encode()))
+
     def changed(self, reply: CommandReply) -> None:
         """The answer of our own paths to a committed change."""
         self.answer(schemas.ChangeDoc(message=reply.message, node_ids=list(reply.node_ids)))
@@ -261,10 +271,11 @@ class ApiHandler(RequestHandler):
             if len(piece) == _CHUNK:
                 self.write(lead + ",".join(piece))
                 lead, piece = ",", []
-                await self._send()
+                await self.send()
         self.write((lead + ",".join(piece) if piece or lead == "[" else "") + "]")
 
-    async def _send(self) -> None:
+    async def send(self) -> None:
+        """Send what was written so far; who does not take it in time is cut off."""
         try:
             await asyncio.wait_for(self.flush(), self.context.settings.slow_client_s)
         except TimeoutError:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from dynamiccluster.api import original_shapes
+from dynamiccluster.api.declare import operation
 from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.pictures.common import history
-from dynamiccluster.api.pictures.jobs import job_list
-from dynamiccluster.api.pictures.nodes import node_list
+from dynamiccluster.api.pictures.jobs import first_jobs
+from dynamiccluster.api.pictures.nodes import first_nodes
 from dynamiccluster.api.pictures.resources import resource_doc
 from dynamiccluster.api.pictures.service import status_doc
 from dynamiccluster.model.event import EventQuery
@@ -29,6 +31,7 @@ def _template() -> Template:
 class Home(ApiHandler):
     """``/``: for browsers that were given no path."""
 
+    @operation("leads to `/dashboard`", original_shapes.LOCATION, status=302)
     def get(self) -> None:
         self.set_status(HTTPStatus.FOUND)
         self.set_header("Location", "/dashboard")
@@ -36,10 +39,10 @@ class Home(ApiHandler):
 
 
 class Dashboard(ApiHandler):
+    @operation("the page for people", {"type": "string"}, media="text/html", also=(503, 504))
     async def get(self) -> None:
         model, now = self.model, self.now
         events = await self.within_limit(self.context.service.events(EventQuery(limit=20)))
-        nothing: frozenset[str] = frozenset()
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         self.set_header(
             "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -49,8 +52,8 @@ class Dashboard(ApiHandler):
                 refresh_s=REFRESH_S,
                 status=status_doc(model, now),
                 resources=[resource_doc(model, one) for one in model.policy.resources.values()],
-                nodes=node_list(model, now, nothing, "", ROWS, ""),
-                jobs=job_list(model, now, nothing, "", "", ROWS, ""),
+                nodes=first_nodes(model, now, ROWS),
+                jobs=first_jobs(model, now, ROWS),
                 events=history(events),
             )
         )

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dynamiccluster.api.handlers.base import MAX_PAGE, ApiHandler
-from dynamiccluster.api.pictures import original
+from dynamiccluster.api import original_shapes, schemas
+from dynamiccluster.api.declare import one_of, operation, word, words
+from dynamiccluster.api.handlers.base import AFTER, LIMIT, OFFSET, ApiHandler
+from dynamiccluster.api.pictures import original, rows
 from dynamiccluster.api.pictures.jobs import job_detail, job_list
 from dynamiccluster.api.pictures.service import unseen_scheduler
 from dynamiccluster.api.problems import not_found, not_ready
+from dynamiccluster.api.versions import Topic
 from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.job import Job, JobState
 
 _HISTORY = 20
+
+STATE = words("state", JobState, "only jobs in these states")
+USER = word("user", "only of this user")
+QUEUE = word("queue", "only jobs that name this queue")
+ACCOUNT = word("account", "only of this account")
+TEXT = word("q", "only with this text in id, name, user, account or queue")
+SORT = one_of("sort", [sign + name for name in rows.JOB_SORTS for sign in ("", "-")], "a field, - before it: downwards")
 
 
 class _JobHandler(ApiHandler):
@@ -27,11 +37,13 @@ class _JobHandler(ApiHandler):
 class QueuedJobs(ApiHandler):
     """The original's list of queued jobs, whole, sent in pieces."""
 
+    @operation("queued jobs", original_shapes.JOBS)
     async def get(self) -> None:
         await self.stream_list(original.job(job) for job in original.queued_jobs(self.model))
 
 
 class QueuedJobOne(_JobHandler):
+    @operation("one queued job", original_shapes.JOB, also=(503,))
     def get(self, job_id: str) -> None:
         job = self.find(job_id)
         if job.state is not JobState.PENDING:
@@ -40,15 +52,38 @@ class QueuedJobOne(_JobHandler):
 
 
 class Jobs(ApiHandler):
-    takes = frozenset({"limit", "after", "state", "user", "queue"})
-
+    @operation(
+        "jobs, page by page",
+        schemas.JobList,
+        takes=(LIMIT, OFFSET, AFTER, STATE, USER, QUEUE, ACCOUNT, TEXT, SORT),
+    )
     def get(self) -> None:
-        limit = self.number("limit", 500, 1, MAX_PAGE)
-        states, user, queue = self.words_of("state", JobState), self.word("user"), self.word("queue")
-        self.answer(job_list(self.model, self.now, states, user, queue, limit, self.word("after")))
+        model, now = self.model, self.now
+        wanted = rows.Wanted(
+            states=self.asked(STATE),
+            user=self.asked(USER),
+            queue=self.asked(QUEUE),
+            account=self.asked(ACCOUNT),
+            text=self.asked(TEXT).lower(),
+            sort=self.asked(SORT),
+        )
+        window = self.window(wanted)
+        version = self.context.versions.tag(model, Topic.JOBS)
+
+        def make() -> schemas.JobList:
+            found = self.context.cache.order((version, wanted), lambda: rows.jobs(model, wanted))
+            part = rows.page(found, window, lambda job: job.job_id, rows.by_count)
+            return job_list(model, now, part, version)
+
+        self.versioned(make, Topic.JOBS)
 
 
 class JobOne(_JobHandler):
+    @operation(
+        "one job, with `answer`: why it waits, who refused it, the limit that binds, the next try",
+        schemas.JobDetail,
+        also=(503, 504),
+    )
     async def get(self, job_id: str) -> None:
         job = self.find(job_id)
         answer = self.context.service.explain(job_id)

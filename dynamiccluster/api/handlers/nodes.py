@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 
-from dynamiccluster.api import schemas
-from dynamiccluster.api.handlers.base import MAX_PAGE, ApiHandler
-from dynamiccluster.api.pictures import original
+from dynamiccluster.api import original_shapes, schemas, schemas_watch
+from dynamiccluster.api.declare import Param, flag, number, one_of, operation, word, words
+from dynamiccluster.api.handlers.base import AFTER, LIMIT, OFFSET, ApiHandler
+from dynamiccluster.api.pictures import original, rows
 from dynamiccluster.api.pictures.nodes import node_detail, node_list
-from dynamiccluster.api.problems import ApiError, bad_field, not_found
+from dynamiccluster.api.problems import ApiError, bad_field, not_found, of_error
 from dynamiccluster.api.tokens import Role
+from dynamiccluster.api.versions import Topic
+from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.event import EventQuery
 from dynamiccluster.model.worker_node import ORIGINAL_NAME, NodeState, WorkerNode
@@ -18,6 +22,28 @@ ACTIONS = {"hold": CommandKind.HOLD, "unhold": CommandKind.UNHOLD, "vacate": Com
 STATE_WORDS = tuple(dict.fromkeys((*NodeState, *map(str.lower, ORIGINAL_NAME), *map(str, range(len(ORIGINAL_NAME))))))
 """Our states, then the original's names and numbers."""
 _HISTORY = 50
+
+
+def _number(text: str) -> int:
+    """The original's empty ``state`` is none."""
+    return number("state", 0, 0, len(ORIGINAL_NAME) - 1).read(text) if text else -1
+
+
+NUMBER = Param(
+    "state",
+    _number,
+    -1,
+    f"a number from 0 to {len(ORIGINAL_NAME) - 1}",
+    {"type": "integer", "minimum": 0, "maximum": len(ORIGINAL_NAME) - 1},
+    "only nodes in this state",
+)
+STATE = words("state", STATE_WORDS, "only nodes in these states: ours, or the original's names or numbers")
+RESOURCE = word("resource", "only nodes of this resource")
+TEXT = word("q", "only with this text in id, name, address, machine or resource")
+SORT = one_of(
+    "sort", [sign + name for name in rows.NODE_SORTS for sign in ("", "-")], "a field, - before it: downwards"
+)
+FORCE = flag("force", "a working node is held now and removed once it is empty")
 
 
 class _NodeHandler(ApiHandler):
@@ -35,25 +61,27 @@ class _NodeHandler(ApiHandler):
 class WorkerNodes(ApiHandler):
     """The original's list, whole, sent in pieces."""
 
+    @operation("all worker nodes", original_shapes.WORKER_NODES, takes=(NUMBER,), also=(400,))
     async def get(self) -> None:
-        text = self.word("state")
-        if text and not (text.isascii() and text.isdigit() and int(text[:6]) < len(ORIGINAL_NAME)):
-            raise bad_field("state", f"a number from 0 to {len(ORIGINAL_NAME) - 1}")
-        nodes = original.worker_nodes(self.model, self.now, int(text) if text else None)
+        number = self.asked(NUMBER)
+        nodes = original.worker_nodes(self.model, self.now, None if number < 0 else number)
         await self.stream_list(make() for make in nodes)
 
 
 class WorkerNodeOne(_NodeHandler):
+    @operation("one worker node", original_shapes.WORKER_NODE, also=(503, 504))
     async def get(self, name: str) -> None:
         node = await self.find(name)
         self.plain(original.worker_node(self.model, node, self.now, original.instances(self.model)))
 
+    @operation("remove it; held, broken or starting nodes only: 400 says to hold it first", original_shapes.SUCCESS)
     async def delete(self, name: str) -> None:
         await self.carry_out(CommandKind.DELETE, (await self.find(name)).node_id)
         self.plain({"success": True})
 
 
 class WorkerNodeAction(_NodeHandler):
+    @operation("`hold`, `unhold` or `vacate` it", original_shapes.SUCCESS)
     async def put(self, name: str, action: str) -> None:
         node = await self.find(name)
         if action not in ACTIONS:
@@ -63,39 +91,91 @@ class WorkerNodeAction(_NodeHandler):
 
 
 class Nodes(ApiHandler):
-    takes = frozenset({"limit", "after", "state", "resource"})
-
+    @operation(
+        "worker nodes, page by page",
+        schemas.NodeList,
+        takes=(LIMIT, OFFSET, AFTER, STATE, RESOURCE, TEXT, SORT),
+    )
     def get(self) -> None:
-        limit = self.number("limit", 500, 1, MAX_PAGE)
-        states, resource, after = self.words_of("state", STATE_WORDS), self.word("resource"), self.word("after")
-        known = {*self.model.policy.resources, *(node.resource for node in self.model.snapshot.nodes.values())}
-        if resource and resource not in known:
+        model, now = self.model, self.now
+        wanted = rows.Wanted(
+            states=self.asked(STATE),
+            resource=self.asked(RESOURCE),
+            text=self.asked(TEXT).lower(),
+            sort=self.asked(SORT),
+        )
+        known = {*model.policy.resources, *(node.resource for node in model.snapshot.nodes.values())}
+        if wanted.resource and wanted.resource not in known:
             raise bad_field("resource", f"one of {', '.join(sorted(known))}")
-        self.answer(node_list(self.model, self.now, states, resource, limit, after))
+        window = self.window(wanted)
+        version = self.context.versions.tag(model, Topic.NODES)
+
+        def make() -> schemas.NodeList:
+            found = self.context.cache.order((version, wanted), lambda: rows.nodes(model, wanted))
+            return node_list(model, now, rows.page(found, window, lambda node: node.node_id, rows.by_name), version)
+
+        self.versioned(make, Topic.NODES)
+
+    @operation(
+        "`hold`, `unhold`, `vacate` or `delete` up to 1000 nodes at once; each is answered for",
+        schemas_watch.BulkDoc,
+        body=schemas_watch.BulkRequest,
+    )
+    async def post(self) -> None:
+        wish = self.body(schemas_watch.BulkRequest)
+        kind = CommandKind.DELETE if wish.action == "delete" else ACTIONS[wish.action]
+        done, refused, known = [], [], {}
+        for name in dict.fromkeys(wish.nodes):
+            node = self.model.node(name)
+            if node is None:
+                text = "there is no such worker node"
+                refused.append(schemas_watch.RefusedDoc(node=name, code="not-found", message=text))
+            else:
+                known[node.node_id] = name
+        replies = await asyncio.gather(
+            *(self.carry_out(kind, node_id, force=wish.force and wish.action == "delete") for node_id in known),
+            return_exceptions=True,
+        )
+        for (node_id, name), reply in zip(known.items(), replies, strict=True):
+            if not isinstance(reply, BaseException):
+                done.append(node_id)
+            elif isinstance(reply, ApiError | DynamicClusterError):
+                told = reply if isinstance(reply, ApiError) else of_error(reply)
+                refused.append(schemas_watch.RefusedDoc(node=name, code=told.code, message=told.message))
+            else:
+                raise reply
+        self.answer(schemas_watch.BulkDoc(done=done, refused=refused))
 
 
 class NodeOne(_NodeHandler):
-    takes = frozenset({"force"})
-
+    @operation(
+        "one worker node (id or host name), with its host, its machine, the action under way, its history",
+        schemas.NodeDetail,
+        also=(503, 504),
+    )
     async def get(self, name: str) -> None:
         node = await self.find(name)
         model = self.model
         events = await self.within_limit(self.context.service.events(EventQuery(limit=_HISTORY, node_id=node.node_id)))
         self.answer(node_detail(model, node, events, self.now))
 
+    @operation("remove it; a working node only with `force`", schemas.ChangeDoc, takes=(FORCE,))
     async def delete(self, name: str) -> None:
+        force = self.asked(FORCE)
         node = await self.find(name)
-        self.changed(await self.carry_out(CommandKind.DELETE, node.node_id, force=self.flag("force")))
+        self.changed(await self.carry_out(CommandKind.DELETE, node.node_id, force=force))
 
 
 class NodeAction(_NodeHandler):
+    @operation("hold it, take the hold away, or empty and remove it", schemas.ChangeDoc)
     async def post(self, name: str, action: str) -> None:
         self.changed(await self.carry_out(ACTIONS[action], (await self.find(name)).node_id))
 
 
 class NodeConsole(_NodeHandler):
-    """The console's last lines, asked of the cloud now: for those who may change things, as logs can tell secrets."""
+    """For those who may change things, as logs can tell secrets."""
 
+    @operation("the console's last lines, asked of the cloud now", schemas.ConsoleDoc)
     async def post(self, name: str) -> None:
         node = await self.find(name)
         text = await self.within_limit(self.context.service.console_tail(node.node_id))
@@ -103,8 +183,7 @@ class NodeConsole(_NodeHandler):
 
 
 class Adopt(ApiHandler):
-    needs = Role.ADMIN
-
+    @operation("take a host in as a node", schemas.ChangeDoc, body=schemas.AdoptRequest, role=Role.ADMIN, also=(404,))
     async def post(self) -> None:
         wish = self.body(schemas.AdoptRequest)
         reply = await self.carry_out(CommandKind.ADOPT, wish.host, resource=wish.resource, instance_id=wish.instance_id)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from dynamiccluster.api import schemas
+from dynamiccluster.api.declare import operation
 from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.problems import bad_field
 from dynamiccluster.errors import BadConfigError
@@ -27,6 +28,11 @@ class PowerRequest(schemas.Request):
 class Power(ApiHandler):
     """A nudge with a note. The scheduler's own states say what is to be done, so nothing depends on this call."""
 
+    @operation(
+        "a scheduler's power saving says what it wants: a nudge that stands in the history",
+        schemas.ChangeDoc,
+        body=PowerRequest,
+    )
     def post(self) -> None:
         told = self.body(PowerRequest)
         number = len(_names(told.hosts))

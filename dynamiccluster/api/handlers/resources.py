@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from dynamiccluster.api import schemas
+from dynamiccluster.api import original_shapes, schemas
+from dynamiccluster.api.declare import number, operation
 from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.pictures import original
 from dynamiccluster.api.pictures.resources import resource_doc
 from dynamiccluster.api.problems import ApiError, not_found
+from dynamiccluster.api.versions import Topic
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.resource import Resource
 
 ACTIONS = {"freeze": CommandKind.FREEZE, "restore": CommandKind.RESTORE, "drain": CommandKind.DRAIN}
 OUR_ACTIONS = {**ACTIONS, "reset": CommandKind.RESET}
-_MOST = 100_000
+NUM = number("num", 1, 1, 100_000, "how many")
 
 
 class _ResourceHandler(ApiHandler):
@@ -26,6 +28,7 @@ class _ResourceHandler(ApiHandler):
 
 
 class OriginalResources(ApiHandler):
+    @operation("resources with their worker nodes", original_shapes.RESOURCES)
     def get(self) -> None:
         model, now = self.model, self.now
         config, listed = self.context.service.config_document(), original.instances(model)
@@ -34,19 +37,21 @@ class OriginalResources(ApiHandler):
 
 
 class OriginalResourceOne(_ResourceHandler):
+    @operation("one resource with its worker nodes", original_shapes.RESOURCE)
     def get(self, name: str) -> None:
         resource, model = self.find(name), self.model
         config = self.context.service.config_document()
         self.plain(original.resource(model, resource, config, self.now, original.instances(model)))
 
+    @operation("launch `num` nodes; 400 beyond the maximum", original_shapes.SUCCESS, takes=(NUM,))
     async def put(self, name: str) -> None:
-        """Launch ``num`` nodes."""
         resource = self.find(name)
-        await self.carry_out(CommandKind.LAUNCH, resource.name, count=self.number("num", 1, 1, _MOST))
+        await self.carry_out(CommandKind.LAUNCH, resource.name, count=self.asked(NUM))
         self.plain({"success": True})
 
 
 class OriginalResourceAction(_ResourceHandler):
+    @operation("`freeze`, `restore` or `drain` it", original_shapes.SUCCESS)
     async def put(self, name: str, action: str) -> None:
         resource = self.find(name)
         if action not in ACTIONS:
@@ -56,19 +61,26 @@ class OriginalResourceAction(_ResourceHandler):
 
 
 class Resources(ApiHandler):
+    @operation("limits, flag, breaker, back-offs, quota, offers, cost of every resource", schemas.ResourceList)
     def get(self) -> None:
         model = self.model
-        docs = [resource_doc(model, resource) for resource in model.policy.resources.values()]
-        docs.sort(key=lambda doc: (doc.priority, doc.name))
-        self.answer(schemas.ResourceList(resources=docs))
+
+        def make() -> schemas.ResourceList:
+            docs = [resource_doc(model, resource) for resource in model.policy.resources.values()]
+            docs.sort(key=lambda doc: (doc.priority, doc.name))
+            return schemas.ResourceList(resources=docs)
+
+        self.versioned(make, Topic.RESOURCES)
 
 
 class ResourceOne(_ResourceHandler):
+    @operation("one resource", schemas.ResourceDoc)
     def get(self, name: str) -> None:
         self.answer(resource_doc(self.model, self.find(name)))
 
 
 class ResourceLaunch(_ResourceHandler):
+    @operation("launch so many nodes", schemas.ChangeDoc, body=schemas.LaunchRequest)
     async def post(self, name: str) -> None:
         resource = self.find(name)
         count = self.body(schemas.LaunchRequest).count
@@ -76,5 +88,6 @@ class ResourceLaunch(_ResourceHandler):
 
 
 class ResourceAction(_ResourceHandler):
+    @operation("keep it as it is, undo that, empty it, or forget its failures", schemas.ChangeDoc)
     async def post(self, name: str, action: str) -> None:
         self.changed(await self.carry_out(OUR_ACTIONS[action], self.find(name).name))

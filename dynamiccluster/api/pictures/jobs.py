@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
-
 from dynamiccluster.api import schemas
+from dynamiccluster.api.pictures import rows
 from dynamiccluster.api.pictures.common import age, capacity_doc, history
 from dynamiccluster.api.schemas import instant
 from dynamiccluster.engine.readmodel import ReadModel
@@ -65,35 +63,18 @@ def job_detail(job: Job, answer: JobAnswer | None, events: EventPage, now: float
     return schemas.JobDetail(**_fields(job, now), answer=told, history=history(events))
 
 
-def in_order(job_id: str) -> tuple[int, str]:
-    """Sort key: by number as people count (9 before 10), array records beside each other."""
-    digits = len(job_id) - len(job_id.lstrip("0123456789"))
-    return digits, job_id
-
-
-def job_list(
-    model: ReadModel, now: float, states: frozenset[str], user: str, queue: str, limit: int, after: str
-) -> schemas.JobList:
-    """A page in the order of job ids; empty filters let everything pass."""
-    found = [job for job in _jobs(model) if _passes(job, states, user, queue)]
-    border = in_order(after)
-    rest = [job for job in found if in_order(job.job_id) > border] if after else found
-    page = heapq.nsmallest(limit, rest, key=lambda job: in_order(job.job_id))
+def job_list(model: ReadModel, now: float, found: rows.Page[Job], version: str) -> schemas.JobList:
     return schemas.JobList(
-        jobs=[job_doc(job, now) for job in page],
-        total=len(found),
-        next=page[-1].job_id if len(page) < len(rest) else "",
+        jobs=[job_doc(job, now) for job in found.rows],
+        total=found.total,
+        next=found.next,
+        counts=dict(model.jobs_by_state),
+        version=version,
+        as_of_at=instant(now),
     )
 
 
-def _jobs(model: ReadModel) -> Iterator[Job]:
-    view = model.snapshot.scheduler
-    yield from view.jobs if view else ()
-
-
-def _passes(job: Job, states: frozenset[str], user: str, queue: str) -> bool:
-    return (
-        (not states or job.state.value in states)
-        and (not user or job.user == user)
-        and (not queue or queue in job.shape.queues)
-    )
+def first_jobs(model: ReadModel, now: float, most: int) -> schemas.JobList:
+    """The first page in the order of ids."""
+    found = rows.jobs(model, rows.Wanted())
+    return job_list(model, now, rows.page(found, rows.Window(most), lambda job: job.job_id, rows.by_count), "")

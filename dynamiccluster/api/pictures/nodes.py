@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
+from collections import Counter
 
 from dynamiccluster.api import schemas
+from dynamiccluster.api.pictures import rows
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc, history
 from dynamiccluster.api.schemas import instant
 from dynamiccluster.engine.readmodel import ReadModel
@@ -108,24 +109,18 @@ def node_detail(model: ReadModel, node: WorkerNode, events: EventPage, now: floa
     )
 
 
-def node_list(
-    model: ReadModel, now: float, states: frozenset[str], resource: str, limit: int, after: str
-) -> schemas.NodeList:
-    """A page in the order of node ids. ``states`` may be ours, or the original's names or numbers; empty = all."""
-    found = [
-        node
-        for node in model.snapshot.nodes.values()
-        if (not resource or node.resource == resource) and (not states or states & _words(node))
-    ]
-    rest = [node for node in found if node.node_id > after] if after else found
-    page = heapq.nsmallest(limit, rest, key=lambda node: node.node_id)
+def node_list(model: ReadModel, now: float, found: rows.Page[WorkerNode], version: str) -> schemas.NodeList:
     return schemas.NodeList(
-        nodes=[node_doc(model, node, now) for node in page],
-        total=len(found),
-        next=page[-1].node_id if len(page) < len(rest) else "",
+        nodes=[node_doc(model, node, now) for node in found.rows],
+        total=found.total,
+        next=found.next,
+        counts=dict(Counter(node.state.value for node in model.snapshot.nodes.values())),
+        version=version,
+        as_of_at=instant(now),
     )
 
 
-def _words(node: WorkerNode) -> frozenset[str]:
-    number = ORIGINAL_NUMBER[node.state]
-    return frozenset({node.state.value, str(number), ORIGINAL_NAME[number].lower()})
+def first_nodes(model: ReadModel, now: float, most: int) -> schemas.NodeList:
+    """The first page in the order of ids."""
+    found = rows.nodes(model, rows.Wanted())
+    return node_list(model, now, rows.page(found, rows.Window(most), lambda node: node.node_id, rows.by_name), "")
