@@ -12,6 +12,7 @@ from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.command import build as command
 from dynamiccluster.clouds.local import LocalCloud
 from dynamiccluster.clouds.netns import BridgeNetwork
+from dynamiccluster.clouds.openstack import build as openstack
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.runner import Runner
@@ -43,6 +44,8 @@ def build_cloud(
             return command.build(tenancy, configs, cluster_id, runner, clock)
         case "local":
             return _local(tenancy, configs, cluster_id, runner, clock)
+        case "openstack":
+            return openstack.build(tenancy, configs, cluster_id, clock)
         case _:
             raise BadConfigError(f"cloud: there is no adapter for {kind!r} in this version")
 

@@ -150,7 +150,11 @@ def _tenancies(settings: Settings) -> Iterator[Finding]:
 def _shared(item: CloudResource, other: CloudResource) -> Iterator[tuple[str, object, object]]:
     """Keys that all resources of a tenancy must agree on: they are asked through one connection."""
     agreed = {
-        "openstack": ("username", "password", "project", "auth_url", "os_cloud", "region_name"),
+        "openstack": (
+            *("username", "password", "project", "auth_url", "os_cloud", "region_name", "interface", "ca_file"),
+            *("application_credential_id", "application_credential_secret"),
+            *("user_domain_name", "project_domain_name"),
+        ),
         "aws": ("access_key_id", "secret_access_key", "region_name", "proxy", "proxy_port", "validate_certs"),
         "local": ("network", "bridge", "network_namespace", "state_dir", "max_instances"),
         "simulated": ("max_instances", "max_cores", "max_memory_mib"),

@@ -32,4 +32,5 @@ class Instance:
     address: str = ""
     created_at: float = 0.0
     fault: str = ""  # the cloud's text for ERROR
+    fault_class: str = ""  # an ``ErrorClass``, where the text tells: over quota, no capacity
     offering: str = ""  # zone/type/market it was placed in, for back-off memory; "" = the resource as a whole

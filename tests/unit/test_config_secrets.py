@@ -36,7 +36,8 @@ cloud:
   os:
     type: openstack
     quantity: {max: 1}
-    config: {username: u, password: KEY-3, project: p, auth_url: "https://u:KEY-4@k/v3", image_uuid: i, flavor: f}
+    config: {username: u, password: KEY-3, project: p, auth_url: "https://u:KEY-4@k/v3", image_uuid: i, flavor: f,
+             application_credential_id: a, application_credential_secret: KEY-11}
   ec2:
     type: aws
     quantity: {max: 1}
@@ -62,6 +63,7 @@ def schema_secrets() -> set[str]:
 def test_the_planted_file_covers_every_secret_key() -> None:
     assert {name.rsplit(".", 1)[-1] for name in schema_secrets()} == {
         "password",
+        "application_credential_secret",
         "access_key_id",
         "secret_access_key",
     }
@@ -80,11 +82,11 @@ def test_nothing_shows_a_planted_secret(tmp_path: Path) -> None:
         "\n".join(map(str, result.notices)),
         "\n".join(render(*check(result.path, schedulers=(), clouds=()))),
     ]
-    for number in (3, 5, 6, 8, 10, 1, 2):  # 4, 7 and 9 stand inside URLs, which only ``redacted`` cleans
+    for number in (3, 5, 6, 8, 10, 11, 1, 2):  # 4, 7 and 9 stand inside URLs, which only ``redacted`` cleans
         for text in shown:
             assert f"{PLANTED}-{number}" not in text
     assert PLANTED not in shown[0]
-    assert shown[0].count(HIDDEN) == 10
+    assert shown[0].count(HIDDEN) == 11
     assert "visible" in shown[0]
 
 

@@ -1,0 +1,1 @@
+"""OpenStack: the adapter, and pure maps between its words and ours."""

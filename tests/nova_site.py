@@ -1,0 +1,461 @@
+"""An OpenStack that behaves: Keystone, nova, neutron, glance and cinder of one project in a loopback server.
+
+As recorded in ``tests/recorded/openstack``, in the texts of its refusals too:
+
+* BUILD for ``boot_s``, ACTIVE/deleting for ``stop_s``, then gone; those of ``t.impossible`` and zone ``az-broken`` end
+  in ERROR; all of them count against the quota until they are deleted;
+* with ``burst`` the quota is asked about servers that are built only: 202, and ERROR later;
+* pages of ``page`` servers; filters that nova does not know, metadata among them, filter nothing;
+* tokens that expire or are revoked; faults by method and path: a status, or a reply that is lost after success.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import threading
+import time
+import uuid
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+RECORDED = Path(__file__).parent / "recorded" / "openstack"
+FLAVORS = {
+    "t.nano": (1, 2048, {}),
+    "t.gpu": (8, 65536, {"pci_passthrough:alias": "a100:2"}),
+    "t.impossible": (99, 64, {}),
+}
+IMAGE, NETWORK, OUTSIDE, GROUP = (str(uuid.UUID(int=number)) for number in (1, 2, 3, 4))
+FLAVOR_IDS = {name: str(uuid.UUID(int=100 + number)) for number, name in enumerate(FLAVORS)}
+PROJECT = "585c655c949d4d4081aebc28faee71be"
+SECRET = "right"
+NOVA_DOWN_CELL = {"status": "UNKNOWN", "tenant_id": PROJECT, "links": []}
+Start = Callable[..., Any]
+Answer = tuple[int, Any]
+
+
+class RefusedError(Exception):
+    def __init__(self, status: int, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.answer: Answer = (status, {kind: {"code": status, "message": text}})
+
+
+def recorded(name: str) -> Answer:
+    """Status and body of a recorded refusal."""
+    said = json.loads((RECORDED / f"{name}.json").read_text())["http"]
+    return said["status"], json.loads(said["body"])
+
+
+@dataclass
+class Fault:
+    """What happens instead. ``says``: a recording's name, a status, or ``lost`` (done, and the reply never comes)."""
+
+    method: str
+    path: str  # regular expression
+    says: str | int
+    times: int = 1_000_000
+
+
+@dataclass
+class NovaSite:
+    """Settings and what happened. Safe to change while the server runs."""
+
+    boot_s: float = 0.0
+    stop_s: float = 0.0
+    most: int = -1
+    burst: bool = False
+    stuck: bool = False  # nova-scheduler or nova-compute is down: BUILD for ever
+    page: int = 1000
+    microversion: str = "2.100"
+    silent_cell: bool = False
+    cinder: bool = True
+    faults: list[Fault] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    servers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    floating: dict[str, dict[str, Any]] = field(default_factory=dict)
+    volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    leaky: bool = False  # ports and volumes stay when their server goes
+    tokens: set[str] = field(default_factory=set)
+    token_s: float = 3600.0
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        query = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        with self._lock:
+            self.asked.append((method, path))
+            fault = self._fault(method, path)
+            if fault is not None and fault.says != "lost":
+                answer = recorded(fault.says) if isinstance(fault.says, str) else (fault.says, {"title": "sorry"})
+                return self._send(start, answer)
+            try:
+                answer = self._answer(method, path, query, json.loads(body) if body else None, environ)
+            except RefusedError as refused:
+                answer = refused.answer
+        if fault is not None:
+            with contextlib.suppress(OSError):
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return self._send(start, answer)
+
+    def _answer(self, method: str, path: str, query: dict[str, str], body: Any, environ: dict[str, Any]) -> Answer:
+        _, service, *rest = path.split("/")
+        below = "/".join(part for part in rest if part)
+        if service == "identity":
+            if below == "v3/auth/tokens":
+                return self._keystone(body)
+            return 200, {"version": _keystone_version(self.url)}
+        root = {"compute": "v2.1", "network": "v2.0", "image": "v2", "volume": f"v3/{PROJECT}"}[service]
+        if not below.startswith(root) or below == root:
+            return 200, _versions(self.url, service, root, self.microversion)
+        if environ.get("HTTP_X_AUTH_TOKEN") not in self.tokens:
+            raise RefusedError(401, "error", "The request you have made requires authentication.")
+        below = below.removeprefix(root).strip("/")
+        if service == "compute":
+            self._pass_time()
+            version = environ.get("HTTP_OPENSTACK_API_VERSION", "compute 2.1").split()[-1]
+            if tuple(map(int, version.split("."))) > tuple(map(int, self.microversion.split("."))):
+                return recorded("exc_microversion_too_high")
+            return self._nova(method, below, query, body, version)
+        return self._others(method, f"{service}/{below}", query, body)
+
+    # -- Keystone ------------------------------------------------------------------------------------------------
+
+    def _keystone(self, body: Any) -> Answer:
+        identity = body["auth"]["identity"]
+        if "application_credential" in identity:
+            if identity["application_credential"]["secret"] != SECRET:
+                return recorded("exc_auth_bad_appcred")
+        elif identity["password"]["user"]["password"] != SECRET:
+            return recorded("exc_auth_bad_password")
+        token = uuid.uuid4().hex
+        self.tokens.add(token)
+        kinds = {"compute": "compute/v2.1", "network": "network", "image": "image"}
+        kinds |= {"block-storage": f"volume/v3/{PROJECT}"} if self.cinder else {}
+        catalogue = [
+            {
+                "type": kind,
+                "name": kind,
+                "id": kind,
+                "endpoints": [
+                    {
+                        "id": kind,
+                        "interface": "public",
+                        "region": "one",
+                        "region_id": "one",
+                        "url": f"{self.url}/{place}",
+                    }
+                ],
+            }
+            for kind, place in kinds.items()
+        ]
+        return 201, {
+            "token": {
+                "methods": ["password"],
+                "user": {"id": "u", "name": "hpc", "domain": {"id": "default", "name": "Default"}},
+                "project": {"id": PROJECT, "name": "burst", "domain": {"id": "default", "name": "Default"}},
+                "roles": [{"id": "m", "name": "member"}],
+                "issued_at": _stamp(time.time()),
+                "expires_at": _stamp(time.time() + self.token_s),
+                "catalog": catalogue,
+            },
+            "_subject": token,
+        }
+
+    # -- nova ----------------------------------------------------------------------------------------------------
+
+    def _nova(self, method: str, path: str, query: dict[str, str], body: Any, version: str) -> Answer:
+        match method, path.split("/"):
+            case "GET", ["servers", "detail"]:
+                return 200, self._listed(query, version)
+            case "POST", ["servers"]:
+                return 202, {"server": self._create(body)}
+            case "GET", ["limits"]:
+                return 200, {"limits": {"rate": [], "absolute": self._limits()}}
+            case "GET", ["flavors", "detail"]:
+                return 200, {"flavors": [_flavor(name) for name in FLAVORS]}
+            case "GET", ["os-server-groups"]:
+                return 200, {"server_groups": [{"id": GROUP, "name": "spread", "policy": "soft-anti-affinity"}]}
+            case "GET", ["os-keypairs", "scaler"]:
+                return 200, {"keypair": {"name": "scaler"}}
+            case "GET", ["os-availability-zone"]:
+                zones = [{"zoneName": name, "zoneState": {"available": True}} for name in ("az1", "az-broken")]
+                return 200, {"availabilityZoneInfo": zones}
+            case "GET", ["servers", server_id]:
+                return 200, {"server": self._shown(self._server(server_id))}
+            case "DELETE", ["servers", server_id]:
+                self._server(server_id).setdefault("_ended", time.time())
+                return 204, None
+            case "POST", ["servers", server_id, "action"]:
+                server = self._server(server_id)
+                return 200, {"output": f"{server['name']} login: \n"}
+        raise RefusedError(404, "itemNotFound", "The resource could not be found.")
+
+    def _server(self, server_id: str) -> dict[str, Any]:
+        if server_id not in self.servers:
+            raise RefusedError(404, "itemNotFound", f"Instance {server_id} could not be found.")
+        return self.servers[server_id]
+
+    def _create(self, body: Any) -> dict[str, Any]:
+        self.bodies.append(body)
+        asked = body["server"]
+        flavor = next((name for name, id_ in FLAVOR_IDS.items() if id_ == asked["flavorRef"]), None)
+        if flavor is None:
+            raise RefusedError(400, "badRequest", f"Flavor {asked['flavorRef']} could not be found.")
+        image = asked.get("imageRef") or asked["block_device_mapping_v2"][0]["uuid"]
+        for right, text in (
+            (image == IMAGE, "Can not find requested image"),
+            (asked.get("key_name") in (None, "scaler"), "Invalid key_name provided."),
+            (
+                asked.get("availability_zone") in (None, "az1", "az-broken"),
+                "The requested availability zone is not available",
+            ),
+        ):
+            if not right:
+                raise RefusedError(400, "badRequest", text)
+        for network in asked["networks"] if asked["networks"] != "auto" else ():
+            if network["uuid"] != NETWORK:
+                raise RefusedError(400, "badRequest", f"Network {network['uuid']} could not be found.")
+        b64decode(asked.get("user_data", ""), validate=True)
+        counted = [one for one in self.servers.values() if not self.burst or one["status"] != "BUILD"]
+        if 0 <= self.most <= len(counted):
+            raise RefusedError(403, "forbidden", self._over(len(counted)))
+        server_id = str(uuid.uuid4())
+        self.servers[server_id] = {
+            "id": server_id,
+            "name": asked["name"],
+            "status": "BUILD",
+            "OS-EXT-STS:task_state": "scheduling",
+            "created": _stamp(time.time()),
+            "metadata": asked.get("metadata", {}),
+            "addresses": {},
+            "flavor": {"original_name": flavor, "vcpus": FLAVORS[flavor][0], "ram": FLAVORS[flavor][1]},
+            "OS-EXT-AZ:availability_zone": asked.get("availability_zone") or "az1",
+            "os-extended-volumes:volumes_attached": [],
+            "_volume": bool(asked.get("block_device_mapping_v2")),
+            "_born": time.time(),
+        }
+        return {"id": server_id, "links": [], "adminPass": "W7fiMmgKY88m", "OS-DCF:diskConfig": "MANUAL"}
+
+    def _over(self, used: int) -> str:
+        return f"Quota exceeded for instances: Requested 1, but already used {used} of {self.most} instances"
+
+    def _pass_time(self) -> None:
+        now = time.time()
+        for server_id, server in list(self.servers.items()):
+            if "_ended" in server and now - server["_ended"] >= self.stop_s:
+                del self.servers[server_id]
+                self._left_behind(server_id)
+            elif server["status"] == "BUILD" and now - server["_born"] >= self.boot_s and not self.stuck:
+                server["OS-EXT-STS:task_state"] = None
+                fault = self._fault_of_build(server)
+                server["status"] = "ERROR" if fault else "ACTIVE"
+                if fault:
+                    server["fault"] = {"code": fault[0], "message": fault[1], "created": _stamp(now)}
+                else:
+                    self._wire(server)
+
+    def _fault_of_build(self, server: Mapping[str, Any]) -> tuple[int, str] | None:
+        settled = sum(one["status"] != "BUILD" for one in self.servers.values())
+        if 0 <= self.most <= settled:
+            return 413, self._over(settled)
+        if server["flavor"]["original_name"] == "t.impossible":
+            return 500, "No valid host was found. "
+        if server["OS-EXT-AZ:availability_zone"] == "az-broken":
+            return 500, f"Build of instance {server['id']} aborted: fakelag AbortFakeDriver"
+        return None
+
+    def _wire(self, server: dict[str, Any]) -> None:
+        port_id, address = str(uuid.uuid4()), f"10.20.0.{len(self.ports) + 10}"
+        self.ports[port_id] = {
+            "id": port_id,
+            "device_id": server["id"],
+            "device_owner": "compute:az1",
+            "description": "",
+            "name": "",
+            "network_id": NETWORK,
+            "fixed_ips": [{"ip_address": address}],
+            "created_at": _stamp(time.time()),
+        }
+        entry = {"addr": address, "version": 4, "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:0:0:1"}
+        server["addresses"] = {"private": [entry]}
+        if server["_volume"]:
+            volume_id = str(uuid.uuid4())
+            self.volumes[volume_id] = {
+                "id": volume_id,
+                "status": "in-use",
+                "metadata": {},
+                "attachments": [{"server_id": server["id"]}],
+            }
+            attached = {"id": volume_id, "delete_on_termination": True}
+            server["os-extended-volumes:volumes_attached"] = [attached]
+
+    def _left_behind(self, server_id: str) -> None:
+        for port_id, port in list(self.ports.items()):
+            if port["device_id"] == server_id and not self.leaky:
+                del self.ports[port_id]
+        for volume_id, volume in list(self.volumes.items()):
+            if any(one["server_id"] == server_id for one in volume["attachments"]):
+                volume["status"], volume["attachments"] = "available", []
+                if not self.leaky:
+                    del self.volumes[volume_id]
+        for address in self.floating.values():
+            if address["port_id"] not in self.ports:
+                address["port_id"] = None
+
+    def _shown(self, server: Mapping[str, Any]) -> dict[str, Any]:
+        shown = {key: value for key, value in server.items() if not key.startswith("_")}
+        if "_ended" in server:
+            shown["OS-EXT-STS:task_state"] = "deleting"
+        ports = {port_id for port_id, port in self.ports.items() if port["device_id"] == server["id"]}
+        more = [
+            {"addr": address["floating_ip_address"], "version": 4, "OS-EXT-IPS:type": "floating"}
+            for address in self.floating.values()
+            if address["port_id"] in ports
+        ]
+        if more:
+            shown["addresses"] = {"private": [*server["addresses"]["private"], *more]}
+        return shown
+
+    def _listed(self, query: dict[str, str], version: str) -> dict[str, Any]:
+        """Sorted as nova does, newest first; of ``query`` only ``marker`` and ``limit`` count here."""
+        every = sorted(self.servers.values(), key=lambda one: (one["_born"], one["id"]), reverse=True)
+        ids = [one["id"] for one in every]
+        first = ids.index(query["marker"]) + 1 if "marker" in query else 0
+        most = min(self.page, int(query.get("limit", self.page)))
+        shown = [self._shown(one) for one in every[first : first + most]]
+        found: dict[str, Any] = {"servers": shown}
+        if first + most < len(every):
+            href = f"{self.url}/compute/v2.1/servers/detail?marker={shown[-1]['id']}"
+            found["servers_links"] = [{"rel": "next", "href": href}]
+        if self.silent_cell and not query and tuple(map(int, version.split("."))) >= (2, 69):
+            found["servers"].append({"id": str(uuid.uuid4()), "created": _stamp(0), **NOVA_DOWN_CELL})
+        return found
+
+    def _limits(self) -> dict[str, int]:
+        used = [one for one in self.servers.values() if not self.burst or one["status"] != "BUILD"]
+        return {
+            "maxTotalInstances": self.most,
+            "totalInstancesUsed": len(used),
+            "maxTotalCores": -1,
+            "totalCoresUsed": sum(one["flavor"]["vcpus"] for one in used),
+            "maxTotalRAMSize": -1,
+            "totalRAMUsed": sum(one["flavor"]["ram"] for one in used),
+        }
+
+    # -- the others ----------------------------------------------------------------------------------------------
+
+    def _others(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
+        match method, path.split("/"):
+            case "GET", ["image", "images"]:
+                images = [{"id": IMAGE, "name": "tiny", "status": "active", "created_at": _stamp(0)}]
+                return 200, {"images": [one for one in images if query.get("name") in (None, one["name"])]}
+            case "GET", ["image", "images", image_id] if image_id == IMAGE:
+                return 200, {"id": IMAGE, "name": "tiny", "status": "active", "min_disk": 1, "min_ram": 0}
+            case "GET", ["network", "networks"]:
+                every = [{"id": NETWORK, "name": "private"}, {"id": OUTSIDE, "name": "public", "router:external": True}]
+                return 200, {"networks": [one for one in every if query.get("name") in (None, one["name"])]}
+            case "GET", ["network", "networks", network_id] if network_id == NETWORK:
+                return 200, {"network": {"id": NETWORK, "name": "private"}}
+            case "GET", ["network", "security-groups"]:
+                return 200, {"security_groups": [{"id": GROUP, "name": "nodes"}]}
+            case "POST", ["network", "floatingips"]:
+                made = {"id": str(uuid.uuid4()), "floating_ip_address": f"192.0.2.{len(self.floating) + 1}"}
+                self.floating[made["id"]] = made | {"port_id": None, "description": ""} | body["floatingip"]
+                return 201, {"floatingip": self.floating[made["id"]]}
+        kinds = {"ports": self.ports, "floatingips": self.floating, "volumes": self.volumes}
+        _, kind, *rest = path.split("/")
+        things = kinds.get(kind, {})
+        if method == "GET" and rest in ([], ["detail"]):
+            return 200, {kind: [one for one in things.values() if _matches(one, query)]}
+        if not rest or rest[0] not in things:
+            raise RefusedError(404, "NeutronError", "could not be found.")
+        if method == "DELETE":
+            del things[rest[0]]
+            return 204, None
+        if method == "PUT":
+            things[rest[0]].update(body[kind[:-1]])
+        elif method == "POST" and rest[1:] == ["metadata"]:
+            things[rest[0]]["metadata"].update(body["metadata"])
+        return 200, {kind[:-1]: things[rest[0]]}
+
+    def _fault(self, method: str, path: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.times > 0 and fault.method == method and re.search(fault.path, path):
+                fault.times -= 1
+                return fault
+        return None
+
+    def _send(self, start: Start, answer: Answer) -> Iterable[bytes]:
+        status, body = answer
+        more = [("X-Subject-Token", body.pop("_subject"))] if isinstance(body, dict) and "_subject" in body else []
+        text = b"" if body is None else json.dumps(body).encode()
+        length = [] if status == 204 else [("Content-Length", str(len(text)))]
+        start(f"{status} x", [("Content-Type", "application/json"), *length, *more])
+        return [text]
+
+
+def _matches(thing: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    return all(
+        thing.get(key) == value for key, value in query.items() if key in ("device_id", "port_id", "description")
+    )
+
+
+def _flavor(name: str) -> dict[str, Any]:
+    vcpus, ram, specs = FLAVORS[name]
+    return {"id": FLAVOR_IDS[name], "name": name, "vcpus": vcpus, "ram": ram, "disk": 10, "extra_specs": specs}
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _keystone_version(url: str) -> dict[str, Any]:
+    return {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{url}/identity/v3/"}]}
+
+
+def _versions(url: str, service: str, root: str, microversion: str) -> dict[str, Any]:
+    known = {
+        "id": root.split("/")[0],
+        "status": "CURRENT",
+        "links": [{"rel": "self", "href": f"{url}/{service}/{root}/"}],
+    }
+    if service == "compute":
+        known |= {"version": microversion, "min_version": "2.1"}
+        return {"version": known}
+    return {"versions": [known]}
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        pass
+
+
+@contextlib.contextmanager
+def nova_site() -> Iterator[NovaSite]:
+    """The site in a server of its own, on a free loopback port."""
+    site = NovaSite()
+    server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=_Quiet)
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
