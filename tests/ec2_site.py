@@ -24,6 +24,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from moto.ec2.models import ec2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -54,7 +55,11 @@ _NEW_ID = re.compile(r"<instanceId>(i-[0-9a-f]+)</instanceId>")
 
 @dataclass
 class Fault:
-    """What happens to a call instead. ``code``: an error of EC2's, or ``lost`` (done, and the reply never comes)."""
+    """What happens to a call instead. ``code``: an error of EC2's, or
+
+    ``lost`` (done, and the reply never comes), ``hang`` (done, and the reply comes too late), ``half`` (a list that
+    breaks off), ``stale`` (the last list again).
+    """
 
     action: str
     code: str
@@ -74,17 +79,53 @@ class Ec2Site:
     stock: int = 1_000_000  # instances there are at most
     most_vcpus: int = 0  # quota; 0 = it cannot be asked for
     slow_s: float = 0.0
+    hang_s: float = 1.0
     faults: list[Fault] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
     url: str = ""
+    now: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
         self._born: dict[str, float] = {}
         self._ended: dict[str, float] = {}
         self._tokens: dict[tuple[str, str], tuple[str, tuple[bytes, str, Any]]] = {}
         self._last_list: tuple[bytes, str, Any] | None = None
+
+    def reset(self) -> None:
+        """A fresh region, without faults."""
+        with self._lock:
+            self.faults.clear()
+            self.calls.clear()
+            self._begin()
+            asked = {"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "localhost"}
+            asked |= {"SERVER_PORT": "80", "wsgi.url_scheme": "http", "HTTP_HOST": "localhost"}
+            self._pass_on(dict(asked), b"")
+
+    def clear(self) -> None:
+        """As :meth:`reset`, of instances alone, and fast."""
+        with self._lock:
+            self.faults.clear()
+            self.calls.clear()
+            self._begin()
+            for regions in ec2_backends.values():
+                for backend in regions.values():
+                    backend.reservations.clear()
+            self.now = time.time
+
+    def living(self) -> set[str]:
+        """Ids of the instances that exist."""
+        with self._lock:
+            return set(self._living())
+
+    def made(self) -> int:
+        """Instances that ever were."""
+        with self._lock:
+            return len(self._born)
 
     # -- one request -------------------------------------------------------------------------------------------
 
@@ -97,7 +138,7 @@ class Ec2Site:
         if self.slow_s:
             time.sleep(self.slow_s)
         fault = self._fault(action, asked)
-        if fault is not None and fault.code not in ("lost", "stale", "half"):
+        if fault is not None and fault.code not in ("lost", "hang", "stale", "half"):
             return self._error(start, fault.code)
         if "GetServiceQuota" in environ.get("HTTP_X_AMZ_TARGET", ""):
             return self._quota(start)
@@ -118,7 +159,9 @@ class Ec2Site:
         elif action == "TerminateInstances":
             with self._lock:
                 for instance_id in _NEW_ID.findall(reply[0].decode()):
-                    self._ended.setdefault(instance_id, time.time())
+                    self._ended.setdefault(instance_id, self.now())
+        if fault is not None and fault.code == "hang":
+            time.sleep(self.hang_s)
         if fault is not None and fault.code == "lost":
             with contextlib.suppress(OSError):
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
@@ -142,13 +185,13 @@ class Ec2Site:
             reply = self._pass_on(environ, urlencode(asked | {"MinCount": number, "MaxCount": number}).encode())
             if reply[1].startswith("200"):
                 for instance_id in _NEW_ID.findall(reply[0].decode()):
-                    self._born[instance_id] = time.time()
+                    self._born[instance_id] = self.now()
                 if token:
                     self._tokens["RunInstances", token] = (digest, reply)
             return reply
 
     def _listed(self, reply: tuple[bytes, str, Any], fault: str) -> tuple[bytes, str, Any]:
-        text, now = reply[0].decode(), time.time()
+        text, now = reply[0].decode(), self.now()
 
         def state(found: re.Match[str]) -> str:
             instance_id, between, tag, code, name = found.groups()
@@ -243,9 +286,7 @@ def ec2_site() -> Iterator[Ec2Site]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     site.url = f"http://127.0.0.1:{server.server_port}"
-    reset = {"REQUEST_METHOD": "POST", "PATH_INFO": "/moto-api/reset", "SERVER_NAME": "localhost", "SERVER_PORT": "80"}
-    reset |= {"wsgi.url_scheme": "http", "HTTP_HOST": "localhost"}
-    site._pass_on(dict(reset), b"")
+    site.reset()
     try:
         yield site
     finally:

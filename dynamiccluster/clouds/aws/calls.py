@@ -23,12 +23,16 @@ from botocore.exceptions import (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 
 from dynamiccluster.clouds.aws.error_map import mapped
 from dynamiccluster.errors import AuthError, BadConfigError, DynamicClusterError, TransientError, UnknownOutcomeError
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
+
+_LONGEST = 500
+"""Characters of an error: a reply that cannot be read is quoted whole in its."""
 
 _NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
 _NO_CREDENTIALS = (
@@ -50,6 +54,10 @@ class AwsCalls:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
         self._clients: dict[str, Any] = {}
+
+    def in_region(self, region: str) -> AwsCalls:
+        """The same account elsewhere."""
+        return AwsCalls({**self._config, "region_name": region})
 
     def client(self, service: str) -> Any:
         """A low-level client; they may be used from several threads.
@@ -107,7 +115,7 @@ class AwsCalls:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "DryRunOperation":
                 raise _mapped(error, launching=False) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise _mapped(error, launching=False) from error
 
     @contextmanager
@@ -115,7 +123,7 @@ class AwsCalls:
         """Raise the SDK's errors as ours. ``offering``: of a launch, for the memory of what is sold out."""
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             made = _mapped(error, launching)
             made.offering = offering  # type: ignore[attr-defined]  # read by whoever knows launches
             raise made from error
@@ -136,4 +144,4 @@ def _mapped(error: Exception, launching: bool) -> DynamicClusterError:
         case _ if isinstance(error, _NEVER_SENT):
             return TransientError(str(error))
     kind = UnknownOutcomeError if launching else TransientError
-    return kind(f"{type(error).__name__}: {error}")
+    return kind(f"{type(error).__name__}: {str(error)[:_LONGEST]}")
