@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 from rounds.kills import GENERAL, RESOURCES, SOME_STEPS, at_step, first_telling, live_through
 from rounds.service import Service
-from slurm_harness import bed_or_skip, on_both
+from slurm_harness import RELEASES, bed_or_skip, on_both
 
 from dynamiccluster.testing.slurm_bed import SlurmBed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=RELEASES)
 def bed(request: pytest.FixtureRequest) -> Iterator[SlurmBed]:
     with bed_or_skip(request.param, "10.77.5.0/24") as made:
         yield made
