@@ -140,7 +140,7 @@ class NodeList(Document):
     nodes: list[NodeDoc]
     total: int = Field(description="that match, on all pages")
     next: str = Field(description='goes into "after"; "" = no more')
-    counts: dict[str, int] = Field(description="all nodes by state, whatever the filters")
+    counts: dict[str, int] = Field(description="by state, of all that match the other filters")
     version: str
     as_of_at: Instant
 
@@ -196,7 +196,7 @@ class JobList(Document):
     jobs: list[JobDoc]
     total: int = Field(description="that match, on all pages")
     next: Text = Field(description='goes into "after"; "" = no more')
-    counts: dict[str, int] = Field(description="all jobs by state, whatever the filters")
+    counts: dict[str, int] = Field(description="by state, of all that match the other filters")
     version: str
     as_of_at: Instant
 

@@ -12,8 +12,9 @@ from dynamiccluster.api.schemas import CostDoc, Document, Instant, Request, Stat
 class AttentionDoc(Document):
     """Something that somebody should look at."""
 
+    key: str = Field(description="the same while the cause is")
     severity: str = Field(description="critical, warning or info")
-    kind: str
+    kind: str = Field(description="store, decision, mode, source, credentials, stale, breaker, backoff, ...")
     title: Text
     text: Text
     node_id: str = ""

@@ -88,7 +88,8 @@ class Poller(Generic[View]):
         self._on_view(view)
 
     def _failed(self, error: Exception) -> None:
-        unexpected = classify(error) is ErrorClass.BUG
+        kind = classify(error)
+        unexpected = kind is ErrorClass.BUG
         failures = self.status.failures + 1
         text = self._redact(str(error) or type(error).__name__)
         trace = error if unexpected else None
@@ -96,14 +97,14 @@ class Poller(Generic[View]):
         now = self._clock.now()
         if failures == 1:
             self._on_note(Event(now, EventKind.SOURCE, f"{self.status.source} does not answer: {text}"))
-        self.status = replace(self.status, last_try_at=now, failures=failures, error=text)
+        self.status = replace(self.status, last_try_at=now, failures=failures, error=text, error_class=kind.value)
 
     def _recovered(self, now: float) -> None:
         if self.status.failures:
             text = f"{self.status.source} answers again after {self.status.failures} failed poll(s)"
             log.info("%s", text)
             self._on_note(Event(now, EventKind.SOURCE, text))
-        self.status = replace(self.status, last_good_at=now, last_try_at=now, failures=0, error="")
+        self.status = replace(self.status, last_good_at=now, last_try_at=now, failures=0, error="", error_class="")
 
     def _say_once(self, dropped: tuple[str, ...]) -> None:
         """Odd records are named when they turn up, not at every poll."""

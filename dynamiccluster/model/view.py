@@ -57,6 +57,7 @@ class SourceStatus:
     last_try_at: float = 0.0
     failures: int = 0  # in a row
     error: str = ""  # of the last failed poll; "" when the last was good
+    error_class: str = ""  # its class, in the words of errors.ErrorClass
 
     @property
     def ok(self) -> bool:

@@ -11,12 +11,10 @@ import pytest
 from live_api import NOW, FixedClock, Live, live
 
 from dynamiccluster.api.cache import Cache
-from dynamiccluster.api.pictures.attention import attention
 from dynamiccluster.api.recorder import Recorder
 from dynamiccluster.api.series import FIGURES, Series, dumped
 from dynamiccluster.api.versions import Topic, Versions
 from dynamiccluster.model.event import Event, EventKind
-from dynamiccluster.model.view import SourceStatus
 from dynamiccluster.testing.service_example import example_readmodel, example_service
 
 
@@ -50,7 +48,8 @@ def test_jobs_are_sorted_searched_and_counted(api: Live) -> None:
     assert job_ids(api, "sort=priority") == ["100", "103", "102_[1-9]", "101"]
     assert job_ids(api, "q=ADA&sort=-job_id") == ["103", "102_[1-9]", "100"]
     assert job_ids(api, "account=nobody") == []
-    assert api.ask("GET", "/api/v1/jobs?user=bob").json["counts"] == {"running": 1, "pending": 3}
+    assert api.ask("GET", "/api/v1/jobs?user=ada&state=running").json["counts"] == {"running": 1, "pending": 2}
+    assert job_ids(api, "wait=no") == ["103"]
 
 
 @pytest.mark.parametrize(
@@ -90,15 +89,8 @@ def test_overview_has_everything_of_the_first_page(api: Live) -> None:
     assert (answer["running_jobs"], answer["pending_jobs"], answer["nodes"], answer["resources"]) == (1, 3, 7, 2)
     assert answer["status"]["cluster_id"] == "testing"
     assert answer["costs"]["spent"] == 12.5
-    assert [one["kind"] for one in answer["attention"]] == ["source", "breaker", "node", "backoff", "budget"]
-
-
-def test_attention_puts_the_most_urgent_first() -> None:
-    model = replace(example_readmodel(NOW), store_error="disk full")
-    broken = {"scheduler": SourceStatus("scheduler", 0.0, NOW, 3, "connection refused")}
-    found = attention(replace(model, sources=broken), NOW)
-    assert [(one.severity, one.kind) for one in found[:2]] == [("critical", "store"), ("critical", "source")]
-    assert found[1].count == 3
+    assert [one["kind"] for one in answer["attention"]] == ["source", "breaker", "node", "backoff"]
+    assert api.ask("GET", "/api/v1/attention").json["attention"] == answer["attention"]
 
 
 def test_audit_shows_only_what_people_asked(api: Live) -> None:

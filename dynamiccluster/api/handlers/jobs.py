@@ -11,7 +11,7 @@ from dynamiccluster.api.pictures.service import unseen_scheduler
 from dynamiccluster.api.problems import not_found, not_ready
 from dynamiccluster.api.versions import Topic
 from dynamiccluster.model.event import EventQuery
-from dynamiccluster.model.job import Job, JobState
+from dynamiccluster.model.job import Job, JobState, Wait
 
 _HISTORY = 20
 
@@ -19,7 +19,9 @@ STATE = words("state", JobState, "only jobs in these states")
 USER = word("user", "only of this user")
 QUEUE = word("queue", "only jobs that name this queue")
 ACCOUNT = word("account", "only of this account")
-TEXT = word("q", "only with this text in id, name, user, account or queue")
+WAITS = {wait.name.lower().replace("_", "-"): wait for wait in Wait}
+WAIT = one_of("wait", WAITS, "only pending jobs for which more nodes help, would not yet, or would not help")
+TEXT = word("q", "only with this text in id, name, user, account, reason or queue")
 SORT = one_of("sort", [sign + name for name in rows.JOB_SORTS for sign in ("", "-")], "a field, - before it: downwards")
 
 
@@ -55,7 +57,7 @@ class Jobs(ApiHandler):
     @operation(
         "jobs, page by page",
         schemas.JobList,
-        takes=(LIMIT, OFFSET, AFTER, STATE, USER, QUEUE, ACCOUNT, TEXT, SORT),
+        takes=(LIMIT, OFFSET, AFTER, STATE, USER, QUEUE, ACCOUNT, WAIT, TEXT, SORT),
     )
     def get(self) -> None:
         model, now = self.model, self.now
@@ -64,6 +66,7 @@ class Jobs(ApiHandler):
             user=self.asked(USER),
             queue=self.asked(QUEUE),
             account=self.asked(ACCOUNT),
+            wait=WAITS[waits].value if (waits := self.asked(WAIT)) else "",
             text=self.asked(TEXT).lower(),
             sort=self.asked(SORT),
         )

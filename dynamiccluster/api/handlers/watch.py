@@ -11,7 +11,7 @@ from tornado.iostream import StreamClosedError
 from dynamiccluster.api import schemas_watch
 from dynamiccluster.api.declare import instant, number, operation
 from dynamiccluster.api.handlers.base import ApiHandler
-from dynamiccluster.api.pictures.attention import attention
+from dynamiccluster.api.pictures.attention import attention_docs
 from dynamiccluster.api.pictures.resources import cost_doc
 from dynamiccluster.api.pictures.service import status_doc
 from dynamiccluster.api.problems import ApiError, bad_field
@@ -46,7 +46,7 @@ class Overview(ApiHandler):
                 version=version,
                 status=status_doc(model, now),
                 costs=cost_doc(model, now),
-                attention=attention(model, now),
+                attention=attention_docs(model, now),
                 running_jobs=jobs.get(JobState.RUNNING.value, 0),
                 pending_jobs=jobs.get(JobState.PENDING.value, 0),
                 nodes=sum(node.state in COUNTED for node in model.snapshot.nodes.values()),
@@ -59,7 +59,7 @@ class Overview(ApiHandler):
 class Attention(ApiHandler):
     @operation("what somebody should look at, the most urgent first", schemas_watch.AttentionList)
     def get(self) -> None:
-        self.answer(schemas_watch.AttentionList(attention=attention(self.model, self.now)))
+        self.answer(schemas_watch.AttentionList(attention=attention_docs(self.model, self.now)))
 
 
 class History(ApiHandler):

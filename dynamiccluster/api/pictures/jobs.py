@@ -68,7 +68,7 @@ def job_list(model: ReadModel, now: float, found: rows.Page[Job], version: str) 
         jobs=[job_doc(job, now) for job in found.rows],
         total=found.total,
         next=found.next,
-        counts=dict(model.jobs_by_state),
+        counts=dict(found.counts),
         version=version,
         as_of_at=instant(now),
     )

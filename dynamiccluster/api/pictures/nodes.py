@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from dynamiccluster.api import schemas
 from dynamiccluster.api.pictures import rows
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc, history
@@ -114,7 +112,7 @@ def node_list(model: ReadModel, now: float, found: rows.Page[WorkerNode], versio
         nodes=[node_doc(model, node, now) for node in found.rows],
         total=found.total,
         next=found.next,
-        counts=dict(Counter(node.state.value for node in model.snapshot.nodes.values())),
+        counts=dict(found.counts),
         version=version,
         as_of_at=instant(now),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dynamiccluster.engine.readmodel import ReadModel
-from dynamiccluster.model.job import Job
+from dynamiccluster.model.job import Job, JobState
 from dynamiccluster.model.worker_node import ORIGINAL_NAME, ORIGINAL_NUMBER, WorkerNode
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ class Wanted:
     """Which rows are wanted; empty filters let everything pass."""
 
     states: frozenset[str] = frozenset()
+    wait: str = ""
     resource: str = ""
     user: str = ""
     queue: str = ""
@@ -39,18 +41,19 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     rows: Sequence[T]
+    counts: Mapping[str, int]
     total: int  # that match
     next: str  # goes into ``after``; "" = no more
 
 
-def page(rows: Sequence[T], window: Window, name: Callable[[T], str], key: Callable[[str], Any]) -> Page[T]:
-    """``rows`` must be in the order of ids where ``after`` is used."""
-    start = window.offset
+def page(found: Found[T], window: Window, name: Callable[[T], str], key: Callable[[str], Any]) -> Page[T]:
+    """The rows must be in the order of ids where ``after`` is used."""
+    rows, start = found.rows, window.offset
     if window.after:
         start = bisect.bisect_right(rows, key(window.after), key=lambda row: key(name(row)))
     part = rows[start : start + window.limit]
     more = bool(part) and start + len(part) < len(rows)
-    return Page(part, len(rows), name(part[-1]) if more else "")
+    return Page(part, found.counts, len(rows), name(part[-1]) if more else "")
 
 
 def by_name(text: str) -> str:
@@ -99,15 +102,25 @@ def state_words(node: WorkerNode) -> frozenset[str]:
     return frozenset({node.state.value, str(number), ORIGINAL_NAME[number].lower()})
 
 
-def nodes(model: ReadModel, wanted: Wanted) -> list[WorkerNode]:
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """All rows that match, sorted; and how many there are in each state when the wanted states are left out."""
+
+    rows: list[T]
+    counts: Mapping[str, int]
+
+
+def nodes(model: ReadModel, wanted: Wanted) -> Found[WorkerNode]:
     found = [
         node
         for node in model.snapshot.nodes.values()
         if (not wanted.resource or node.resource == wanted.resource)
-        and (not wanted.states or wanted.states & state_words(node))
         and (not wanted.text or wanted.text in _node_text(node))
     ]
-    return _sorted(model, found, wanted.sort, NODE_SORTS, lambda node: node.node_id)
+    counts = Counter(node.state.value for node in found)
+    if wanted.states:
+        found = [node for node in found if wanted.states & state_words(node)]
+    return Found(_sorted(model, found, wanted.sort, NODE_SORTS, lambda node: node.node_id), counts)
 
 
 def _node_text(node: WorkerNode) -> str:
@@ -122,6 +135,7 @@ JOB_SORTS: Mapping[str, Key] = {
     "name": lambda _, job: job.name,
     "user": lambda _, job: job.user,
     "state": lambda _, job: job.state.value,
+    "wait": lambda _, job: job.wait.value,
     "priority": lambda _, job: job.priority,
     "queue": lambda _, job: job.shape.queues,
     "account": lambda _, job: job.shape.account,
@@ -132,24 +146,28 @@ JOB_SORTS: Mapping[str, Key] = {
 }
 
 
-def jobs(model: ReadModel, wanted: Wanted) -> list[Job]:
+def jobs(model: ReadModel, wanted: Wanted) -> Found[Job]:
     view = model.snapshot.scheduler
     found: Iterable[Job] = view.jobs if view else ()
-    if wanted.states:
-        found = [job for job in found if job.state.value in wanted.states]
     if wanted.user:
         found = [job for job in found if job.user == wanted.user]
     if wanted.queue:
         found = [job for job in found if wanted.queue in job.shape.queues]
     if wanted.account:
         found = [job for job in found if job.shape.account == wanted.account]
+    if wanted.wait:
+        found = [job for job in found if job.state is JobState.PENDING and job.wait.value == wanted.wait]
     if wanted.text:
         found = [job for job in found if wanted.text in _job_text(job)]
-    return _sorted(model, list(found), wanted.sort, JOB_SORTS, lambda job: by_count(job.job_id))
+    whole = view is not None and found is view.jobs
+    counts = model.jobs_by_state if whole else Counter(job.state.value for job in found)
+    if wanted.states:
+        found = [job for job in found if job.state.value in wanted.states]
+    return Found(_sorted(model, list(found), wanted.sort, JOB_SORTS, lambda job: by_count(job.job_id)), counts)
 
 
 def _job_text(job: Job) -> str:
-    return "\n".join((job.job_id, job.name, job.user, job.shape.account, *job.shape.queues)).lower()
+    return "\n".join((job.job_id, job.name, job.user, job.shape.account, job.reason, *job.shape.queues)).lower()
 
 
 def _sorted(model: ReadModel, rows: list[T], sort: str, sorts: Mapping[str, Key], name: Callable[[T], Any]) -> list[T]:
