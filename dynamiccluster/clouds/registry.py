@@ -38,7 +38,7 @@ def build_cloud(
     :raises BadConfigError: there is no such adapter, or resources of one tenancy disagree.
     """
     match kind:
-        case "aws":
+        case "aws" | "xspot":
             return aws.build(tenancy, configs, cluster_id, clock)
         case "command":
             return command.build(tenancy, configs, cluster_id, runner, clock)

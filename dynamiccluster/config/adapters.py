@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 SCHEDULERS = ("htcondor", "lsf", "sge", "simulated", "slurm", "torque")
-CLOUDS = ("aws", "command", "local", "openstack", "simulated")
+CLOUDS = ("aws", "command", "local", "openstack", "simulated", "xspot")

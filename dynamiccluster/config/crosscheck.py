@@ -16,9 +16,10 @@ from dynamiccluster.config.schema_cloud_command import CommandResource
 from dynamiccluster.config.schema_cloud_local import LocalResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.schema_cloud_simulated import SimulatedResource
+from dynamiccluster.config.schema_cloud_xspot import XspotResource, xspot_findings
 from dynamiccluster.config.schema_cluster_htcondor import HtcondorCluster
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
-from dynamiccluster.config.to_policy import prefix_of, tenancy_of, timers_of
+from dynamiccluster.config.to_policy import cloud_kind, prefix_of, tenancy_of, timers_of
 
 Finding = tuple[Path, str, str]
 """Where, what is wrong, and what was expected."""
@@ -54,6 +55,12 @@ def _capacities(settings: Settings) -> Iterator[Finding]:
         if isinstance(item, CommandResource) and item.capacity.cores < 1 and item.config.offers_command is None:
             where = ("cloud", name, "capacity", "cores")
             yield where, "is missing, and there is no offers_command to tell it", "a whole number, 1 or more"
+
+
+def _menus(settings: Settings) -> Iterator[Finding]:
+    for name, item in settings.cloud.items():
+        if isinstance(item, XspotResource):
+            yield from ((("cloud", name, *below), problem, wanted) for below, problem, wanted in xspot_findings(item))
 
 
 def _features(settings: Settings) -> Iterator[Finding]:
@@ -107,7 +114,7 @@ def _queues(settings: Settings) -> Iterator[Finding]:
 def _credentials(settings: Settings) -> Iterator[Finding]:
     for name, item in settings.cloud.items():
         where: Path = ("cloud", name, "config")
-        if isinstance(item, AwsResource):
+        if isinstance(item, AwsResource | XspotResource):
             halves = {"access_key_id": item.config.access_key_id, "secret_access_key": item.config.secret_access_key}
             yield from _together(where, {key: bool(half and half.get_secret_value()) for key, half in halves.items()})
             if item.config.proxy_port and not item.config.proxy:
@@ -137,7 +144,7 @@ def _tenancies(settings: Settings) -> Iterator[Finding]:
         tenancy = tenancy_of(item)
         other_name, other = first.setdefault(tenancy, (name, item))
         where: Path = ("cloud", name, "tenancy")
-        if other.type != item.type:
+        if cloud_kind(other) != cloud_kind(item):
             text = f"is the same as that of the resource {other_name}, which is of type {other.type}"
             yield where, text, "a tenancy of its own for each cloud"
             continue
@@ -163,7 +170,7 @@ def _shared(item: CloudResource, other: CloudResource) -> Iterator[tuple[str, ob
             *("idempotent", "command_timeout_s", "launch_timeout_s"),
         ),
     }
-    for key in agreed[item.type]:
+    for key in agreed[cloud_kind(item)]:
         yield key, getattr(item.config, key), getattr(other.config, key)
 
 
@@ -184,6 +191,7 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
 _CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _quantities,
     _capacities,
+    _menus,
     _features,
     _timers,
     _queues,

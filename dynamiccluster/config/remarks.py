@@ -14,6 +14,7 @@ from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud_aws import AwsResource
 from dynamiccluster.config.schema_cloud_local import LocalResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
+from dynamiccluster.config.schema_cloud_xspot import XspotResource, xspot_remarks
 from dynamiccluster.config.schema_cluster_sge import SgeCluster, sge_remarks
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
 from dynamiccluster.config.schema_cluster_torque import TorqueCluster, torque_remarks
@@ -70,7 +71,11 @@ def _budgets(settings: Settings, document: Document) -> Iterator[Remark]:
     limits = settings.general.limits
     if limits.budget_per_hour or limits.budget_per_month:
         for name, item in settings.cloud.items():
-            if not item.price_per_hour and "price_per_hour" not in item.model_fields_set:
+            if (
+                not item.price_per_hour
+                and not isinstance(item, XspotResource)
+                and "price_per_hour" not in item.model_fields_set
+            ):
                 yield ("cloud", name), "has no price_per_hour, so the budget does not limit it"
 
 
@@ -79,9 +84,11 @@ def _clouds(settings: Settings, document: Document) -> Iterator[Remark]:
         where: Path = ("cloud", name, "config")
         if "_" in prefix_of(name, item):
             yield (*where, "instance_name_prefix"), "has `_`, which many name servers refuse in host names"
-        if isinstance(item, AwsResource) and not item.config.validate_certs:
+        if isinstance(item, XspotResource):
+            yield from (((*where, key), text) for key, text in xspot_remarks(item.config))
+        if isinstance(item, AwsResource | XspotResource) and not item.config.validate_certs:
             yield (*where, "validate_certs"), "is false: anybody between here and AWS can read the credentials"
-        if isinstance(item, AwsResource | OpenstackResource) and item.config.userdata_file:
+        if isinstance(item, AwsResource | XspotResource | OpenstackResource) and item.config.userdata_file:
             yield from _is_there((*where, "userdata_file"), item.config.userdata_file)
         if isinstance(item, LocalResource) and not item.config.network_namespace:
             yield from _is_joined((*where, "bridge"), item.config.bridge)

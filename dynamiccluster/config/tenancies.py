@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import CloudResource
-from dynamiccluster.config.to_policy import tenancy_of
+from dynamiccluster.config.to_policy import cloud_kind, tenancy_of
 
 PLACE = {
     "openstack": ("os_cloud", "project", "auth_url", "region_name"),
@@ -24,7 +24,8 @@ def places(settings: Settings) -> dict[str, dict[str, object]]:
 
 
 def _place(item: CloudResource) -> dict[str, object]:
-    return {"type": item.type, **{key: getattr(item.config, key) for key in PLACE[item.type]}}
+    kind = cloud_kind(item)
+    return {"type": kind, **{key: getattr(item.config, key) for key in PLACE[kind]}}
 
 
 def lost(old: Settings, new: Settings, in_use: Iterable[str]) -> Mapping[str, str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from dynamiccluster.config.menus import menu_of, own_timers
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import CloudResource
 from dynamiccluster.config.schema_cloud_aws import AwsResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
+from dynamiccluster.config.schema_cloud_xspot import XspotResource
 from dynamiccluster.config.schema_general import General
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
@@ -61,6 +63,7 @@ def resource_of(name: str, item: CloudResource, general: General) -> Resource:
         max_starting=item.max_starting,
         provisioning=item.provisioning,
         offering=offering_of(item),
+        menu=menu_of(item),
     )
 
 
@@ -107,6 +110,8 @@ def _forget_steps(settings: Settings) -> tuple[ActionKind, ...]:
 def timers_of(item: CloudResource, general: General) -> Timers:
     """The resource's time limits, where not given the installation's; soft limits never outlast their hard ones."""
     own, common = item.timers, general.timers
+    if isinstance(item, XspotResource):
+        own = own.model_copy(update=own_timers(item))
     default = Timers()
     launch_s = general.max_launch_time if own.launch_s is None else own.launch_s
     down_s = general.max_down_time if own.down_s is None else own.down_s
@@ -132,6 +137,11 @@ def prefix_of(name: str, item: CloudResource) -> str:
     return cleaned if cleaned[:1].isalpha() else f"wn-{cleaned}"[:54].strip("-")
 
 
+def cloud_kind(item: CloudResource) -> str:
+    """Which adapter's the resource is: menus are machines of EC2's, and share tenancies with single kinds of them."""
+    return "aws" if isinstance(item, XspotResource) else item.type
+
+
 def tenancy_of(item: CloudResource) -> str:
     """The account or project that pays, as configured or as the cloud's keys tell it. Never holds a credential."""
     if item.tenancy:
@@ -142,7 +152,7 @@ def tenancy_of(item: CloudResource) -> str:
         return ":".join(
             part for part in ("openstack", config.os_cloud or config.project, host, config.region_name) if part
         )
-    if isinstance(item, AwsResource):
+    if isinstance(item, AwsResource | XspotResource):
         return f"aws:{item.config.region_name}"
     return item.type
 

@@ -67,7 +67,7 @@ def test_nearest_known_key(tmp_path: Path, text: str, key: str, nearest: str) ->
         (
             "cloud:\n" + LOCAL.format(name="l", more=", region_name: r"),
             "cloud.l.config.region_name",
-            "openstack or aws",
+            "openstack or aws or xspot",
         ),
     ],
 )

@@ -17,6 +17,7 @@ from dynamiccluster.clouds.aws.instance_map import (
     to_instance,
     to_launched,
 )
+from dynamiccluster.clouds.aws.menu import Menus
 from dynamiccluster.clouds.aws.notices import Notices
 from dynamiccluster.clouds.aws.request_map import placed, run_instances
 from dynamiccluster.clouds.userdata import Prepared, UserData
@@ -64,7 +65,15 @@ class AwsCloud:
         self._configs = dict(configs)
         self._user_data = dict(user_data)
         self._notices = notices
-        self._catalogue = Catalogue(calls, clock, tenancy, self._configs)
+        single = {name: config for name, config in configs.items() if "instance_type" in config}
+        self._catalogue = Catalogue(calls, clock, tenancy, single)
+        self._menus = Menus(
+            calls,
+            clock,
+            tenancy,
+            {name: config for name, config in configs.items() if name not in single},
+            self._catalogue,
+        )
 
     def list_instances(self) -> CloudView:
         started_at = self._clock.now()
@@ -86,7 +95,7 @@ class AwsCloud:
             tuple(ours),
             strangers,
             self._catalogue.quota(living),
-            self._catalogue.offers(),
+            (*self._catalogue.offers(), *self._menus.offers()),
             self._notices.of(ours) if self._notices else (),
         )
 
@@ -140,6 +149,9 @@ class AwsCloud:
         template: Prepared | None,
     ) -> list[LaunchedInstance]:
         zone, instance_type, market = placed(resource.offering, self.tenancy)
+        if not instance_type and "instance_type" not in config:
+            raise BadConfigError(f"{resource.name} is a menu, and {resource.offering!r} is not one of its offers")
+        config = {**config, "image_id": self._menus.image(config["image_id"])}
         spec = specs[0] if len(specs) == 1 else None
         script = template.render(launch_id, resource, spec) if template else ""
         if len(script.encode()) > USER_DATA_BYTES:

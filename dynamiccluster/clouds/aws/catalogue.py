@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.clouds.aws.due import Due
 from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT, offering_of
 from dynamiccluster.clouds.aws.type_map import MachineType, to_type
-from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.view import Quota
 
-log = logging.getLogger(__name__)
-Found = TypeVar("Found")
-
 _TYPES_FOR_S = 86400.0
 _QUOTA_FOR_S = 3600.0
-_TRY_AGAIN_S = 300.0
 _TYPES_AT_ONCE = 100
 _STANDARD = "L-1216C47A"
 """Quota code: vCPUs of running on-demand instances of the families A, C, D, H, I, M, R, T and Z."""
@@ -33,17 +28,16 @@ class Catalogue:
 
     def __init__(self, calls: AwsCalls, clock: Clock, tenancy: str, configs: Mapping[str, Mapping[str, Any]]) -> None:
         self._calls = calls
-        self._clock = clock
+        self._due = Due(clock, tenancy)
         self._tenancy = tenancy
         self._configs = configs
         self._types: dict[str, MachineType] = {}
         self._most_vcpus: int | None = None
-        self._until: dict[str, float] = {}
 
     def type(self, name: str) -> MachineType | None:
         """One machine type; ``None`` while EC2 has not told."""
         if name not in self._types:
-            self._learn_types()
+            self.types([name])
         return self._types.get(name)
 
     def types(self, patterns: Iterable[str]) -> dict[str, MachineType]:
@@ -106,18 +100,6 @@ class Catalogue:
         with self._calls.errors():
             said = self._calls.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=_STANDARD)
         self._most_vcpus = int(said["Quota"]["Value"])
-
-    def _due(self, what: str, every_s: float, ask: Callable[[], None], *, missing: bool = False) -> None:
-        now = self._clock.monotonic()
-        if now < self._until.get(what, 0.0):
-            return
-        try:
-            ask()
-        except DynamicClusterError as error:
-            log.warning("%s: %s cannot be read, what is known holds: %s", self._tenancy, what, error)
-            self._until[what] = now + _TRY_AGAIN_S
-        else:
-            self._until[what] = now + every_s
 
 
 def _vcpus(described: Mapping[str, Any]) -> int:

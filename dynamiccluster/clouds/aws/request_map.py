@@ -60,7 +60,7 @@ def run_instances(
         "ImageId": config["image_id"],
         "InstanceType": instance_type or config["instance_type"],
         "TagSpecifications": [
-            {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+            {"ResourceType": kind, "Tags": _tags(config, kind, tags)}
             for kind in (*_TAGGED, *(("spot-instances-request",) if market == SPOT else ()))
         ],
         "MetadataOptions": {
@@ -86,6 +86,11 @@ def run_instances(
         **_network(config, zone),
     }
     return {key: value for key, value in made.items() if value or value == 0}
+
+
+def _tags(config: Mapping[str, Any], kind: str, tags: Mapping[str, str]) -> list[dict[str, str]]:
+    own = config.get("volume_tags", {}) if kind == "volume" else {}
+    return [{"Key": key, "Value": value} for key, value in {**own, **tags}.items()]
 
 
 def _spot(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,30 @@
+"""What the configuration says of resources that are a choice among many machines."""
+
+from __future__ import annotations
+
+from dynamiccluster.config.schema_cloud import CloudResource
+from dynamiccluster.config.schema_cloud_xspot import XspotResource
+from dynamiccluster.model.menu import Menu
+
+_SETTLE_S = 60.0
+"""X-Spot's default, which 0 stands for too."""
+
+
+def menu_of(item: CloudResource) -> Menu | None:
+    """How one of its machines is chosen; ``None`` for a resource with one kind of machine."""
+    if not isinstance(item, XspotResource):
+        return None
+    config = item.config
+    return Menu(
+        spot_strategy=config.spot_allocation_strategy,
+        on_demand_strategy=config.on_demand_allocation_strategy,
+        try_spot_s=config.try_spot_period if config.spot_fleet_types else -1.0,
+        spot_settle_s=max(0.0, config.spot_delay_period or _SETTLE_S),
+        on_demand=bool(config.on_demand_types),
+    )
+
+
+def own_timers(item: XspotResource) -> dict[str, float]:
+    """Timers that X-Spot's keys give, where the resource's own do not."""
+    given = {"boot_s": item.config.booting_timeout, "idle_s": item.config.idle_time}
+    return {key: value for key, value in given.items() if value is not None and getattr(item.timers, key) is None}
