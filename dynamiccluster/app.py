@@ -31,14 +31,18 @@ from dynamiccluster.kit.secrets import Redactor
 from dynamiccluster.kit.systemd import Systemd
 from dynamiccluster.plugins.base import Plugin
 from dynamiccluster.plugins.host import PluginHost
+from dynamiccluster.plugins.prometheus import CONTENT_TYPE, MeteredBridge, PrometheusExporter
 
 log = logging.getLogger(__name__)
 
 SCHEDULER_WORKERS = 2
 """A poll and one change at a time: a batch system's daemon serves everybody else, too."""
 
-ONE_WORKER = ("store", "decide", "dry-run", "plugin", "doorbell")
+ONE_WORKER = ("store", "decide", "dry-run", "plugin", "doorbell", "metrics")
 """Groups of the bridge in which one call waits for the other. For the store the engine relies on it."""
+
+METRICS_LIMIT_S = 10.0
+"""How long a scrape may take: as long as Prometheus waits for one unless told otherwise (``scrape_timeout``)."""
 
 WORD_ALPHABET = "abcdefghjkmnpqrstvwxyz"
 
@@ -104,14 +108,16 @@ class _App:
         if self._speed != 1.0 and isinstance(loop, PacedLoop):
             clock = PacedClock(loop, clock.now())
         self._clock = self._builder.clock = clock
+        self._exporter = PrometheusExporter(clock)
         adapters = self._builder.adapters(loaded)
         plugins = build_plugins(loaded.settings, adapters.scheduler)
         systemd = Systemd()
         async with contextlib.AsyncExitStack() as ends:
             store = opened_store(general.store.path, ends)
             workers = {"scheduler": SCHEDULER_WORKERS, "cloud": general.worker_number}
-            bridge = self._bridge = ThreadBridge(workers | dict.fromkeys(ONE_WORKER, 1))
-            ends.callback(bridge.close)
+            threads = ThreadBridge(workers | dict.fromkeys(ONE_WORKER, 1))
+            ends.callback(threads.close)
+            bridge = self._bridge = MeteredBridge(threads, self._exporter.meters, clock)
             engine = self._engine = Engine(
                 loaded.policy,
                 adapters.scheduler,
@@ -127,15 +133,16 @@ class _App:
                 reloader=self._reload,
                 document=loaded.redacted(),
                 redact=self._redactor.redact,
+                decided=self._exporter.decided,
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, engine.stop)
             loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-            api = ApiServer(engine, api_settings(loaded.settings), clock, bridge)
-            await api.start()
-            ends.push_async_callback(api.stop)
             self._watch(plugins)
             ends.push_async_callback(self._unwatch)
+            api = ApiServer(engine, api_settings(loaded.settings), clock, bridge, self._metrics)
+            await api.start()
+            ends.push_async_callback(api.stop)
             if general.doorbell:
                 self._in_background(Doorbell(general.doorbell, bridge, engine.nudge).run())
             ends.push_async_callback(self._end_reloads)
@@ -155,8 +162,17 @@ class _App:
 
     def _watch(self, plugins: Mapping[str, Plugin]) -> None:
         """Let these plug-ins look at the engine's state."""
-        self._host = PluginHost(plugins, self._bridge, self._clock)
+        built_in = {"prometheus": self._exporter}
+        self._host = PluginHost({**built_in, **plugins}, self._bridge, self._clock)
         self._watching = asyncio.get_running_loop().create_task(self._host.run(lambda: self._engine.readmodel))
+
+    async def _metrics(self) -> tuple[str, bytes]:
+        """One scrape, in a thread: with 100,000 jobs it takes a while."""
+        readmodel, plugins = self._engine.readmodel, self._host.status
+        text = await self._bridge.call(
+            "metrics", "write the figures", METRICS_LIMIT_S, lambda: self._exporter.text(readmodel, plugins)
+        )
+        return CONTENT_TYPE, text
 
     async def _unwatch(self) -> None:
         self._watching.cancel()

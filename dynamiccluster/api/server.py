@@ -10,7 +10,9 @@ from pathlib import Path
 from tornado.web import Application
 
 from dynamiccluster.api import auth, routes, sockets
-from dynamiccluster.api.handlers.base import Context
+from dynamiccluster.api.gate import Gate
+from dynamiccluster.api.handlers.base import Context, Metrics
+from dynamiccluster.api.pam import authenticator
 from dynamiccluster.api.recorder import Recorder
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.api.tls import Certificate
@@ -32,11 +34,18 @@ class ApiServer:
     """Serves one service on a Unix socket and on TCP. Lives on the event loop that starts it."""
 
     def __init__(
-        self, service: Service, settings: ApiSettings, clock: Clock | None = None, bridge: Bridge | None = None
+        self,
+        service: Service,
+        settings: ApiSettings,
+        clock: Clock | None = None,
+        bridge: Bridge | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._service = service
         self._settings = settings
+        self._metrics = metrics
         self._clock = clock or SystemClock()
+        self._bridge = bridge
         self._recorder = Recorder(service, self._clock, bridge, settings.series_file)
         self._closing = asyncio.Event()
         self._servers: list[sockets.BoundedServer] = []
@@ -72,9 +81,11 @@ class ApiServer:
             self._service,
             settings,
             self._clock,
-            tokens,
-            reads_need_token=beyond,
+            Gate(settings, self._clock, tokens, reads_need_login=beyond),
+            bridge=self._bridge,
+            authenticate=authenticator() if settings.pam_service else None,
             series=self._recorder.series,
+            metrics=self._metrics,
             closing=self._closing,
         )
         application = routes.build(context)

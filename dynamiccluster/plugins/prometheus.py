@@ -120,6 +120,9 @@ class PrometheusExporter:
         """A tick has published this. Its cost grows with nodes, not with jobs."""
         self.meters.tick_s.observe(readmodel.tick_s)
         changes = self._nodes.look(readmodel)
+        for resource in readmodel.policy.resources:  # a zero from the start: a first event is a rise then
+            self.meters.launched.labels(resource)
+            self.meters.never_joined.labels(resource)
         for resource in changes.launched:
             self.meters.launched.labels(resource).inc()
         for resource in changes.never_joined:

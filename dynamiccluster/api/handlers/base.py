@@ -6,12 +6,11 @@ import asyncio
 import json
 import logging
 import secrets
-import socket
 import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from tornado.http1connection import HTTP1Connection
@@ -21,16 +20,18 @@ from tornado.web import HTTPError, RequestHandler
 from dynamiccluster.api import auth, schemas
 from dynamiccluster.api.cache import Cache
 from dynamiccluster.api.declare import Operation, Param, number, operation_of, word
-from dynamiccluster.api.failures import Failures
+from dynamiccluster.api.gate import Gate
+from dynamiccluster.api.pam import Authenticate
 from dynamiccluster.api.pictures.rows import Wanted, Window
 from dynamiccluster.api.problems import REPLY_STATUS, ApiError, bad_field, of_error
 from dynamiccluster.api.series import Series
 from dynamiccluster.api.settings import ApiSettings
-from dynamiccluster.api.tokens import Role, TokenFile
+from dynamiccluster.api.tokens import Role
 from dynamiccluster.api.versions import Topic, Versions
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.engine.service import Service
 from dynamiccluster.errors import DynamicClusterError
+from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
 
@@ -39,8 +40,6 @@ log = logging.getLogger(__name__)
 READING = frozenset({"GET", "HEAD"})
 MAX_PAGE = 1000  # documents per answer: about 20 ms of the loop's time
 _CHUNK = 500  # objects per piece of a streamed list, for the same reason
-
-ANONYMOUS = "anonymous"
 
 HOW_TO_CHANGE = (
     "this port only reads: run the command as a user who may open the service's Unix socket, "
@@ -54,6 +53,9 @@ AFTER = word("after", "continue after this row: `next` of the page before; not w
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
 
+Metrics = Callable[[], Awaitable[tuple[str, bytes]]]
+"""Figures for a scrape: their content type, and the text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -62,12 +64,13 @@ class Context:
     service: Service
     settings: ApiSettings
     clock: Clock
-    tokens: TokenFile | None
-    reads_need_token: bool
-    failures: Failures = field(default_factory=Failures)
+    gate: Gate
+    bridge: Bridge | None = None  # for what blocks
+    authenticate: Authenticate | None = None  # PAM, if log-in with a password is allowed
     versions: Versions = field(default_factory=Versions)
     cache: Cache = field(default_factory=Cache)
     series: Series = field(default_factory=Series)
+    metrics: Metrics | None = None  # for Prometheus, if they are kept
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # the service stops: streams end
 
 
@@ -76,6 +79,9 @@ class ApiHandler(RequestHandler):
 
     context: Context
     caller: auth.Caller
+    open_to_all: ClassVar[bool] = False
+    """Whether it holds nothing that must not be seen before log-in."""
+
     operation: Operation | None
     """What is declared for the verb that is asked."""
 
@@ -87,12 +93,16 @@ class ApiHandler(RequestHandler):
     def prepare(self) -> None:
         method = self.request.method or ""
         self.operation = operation_of(type(self), "GET" if method == "HEAD" else method)
-        self.caller = self._identify()
+        self.caller = self.context.gate.caller(self.request)
         needed = Role.VIEWER if method in READING else Role.OPERATOR
         if self.operation:
             needed = self.operation.needs(method)
+        if self.open_to_all:
+            needed = Role.NOBODY
         if self.caller.role < needed:
-            if self.caller.role < Role.OPERATOR and self.caller.name == ANONYMOUS:
+            if self.caller.role is Role.NOBODY and self.caller.via is auth.Via.ANONYMOUS:
+                raise ApiError(HTTPStatus.UNAUTHORIZED, "token-needed", "send 'Authorization: Bearer TOKEN', or log in")
+            if self.caller.via is auth.Via.ANONYMOUS:
                 raise ApiError(HTTPStatus.FORBIDDEN, "read-only", HOW_TO_CHANGE)
             text = f"{self.caller.name} is {self.caller.role.name.lower()}; this needs {needed.name.lower()}"
             raise ApiError(HTTPStatus.FORBIDDEN, "role", text)
@@ -110,38 +120,6 @@ class ApiHandler(RequestHandler):
         if unknown:
             expected = f"one of the parameters {', '.join(sorted(takes))}" if takes else "no parameters here"
             raise bad_field(unknown[0][:100], expected)
-
-    def _identify(self) -> auth.Caller:
-        connection = cast(HTTP1Connection, self.request.connection)
-        peer = connection.stream.socket
-        if peer is None:
-            raise ApiError(HTTPStatus.BAD_REQUEST, "closed", "the connection is closed")
-        if peer.family == socket.AF_UNIX:
-            return auth.peer(peer)
-        header = self.request.headers.get("Authorization", "")
-        if header:
-            return self._with_token(header)
-        if self.context.reads_need_token:
-            raise ApiError(HTTPStatus.UNAUTHORIZED, "token-needed", "send 'Authorization: Bearer TOKEN'")
-        allowed = (*self.context.settings.allowed_hosts, self.context.settings.address)
-        if not auth.host_allowed(self.request.headers.get("Host", ""), allowed):
-            text = "this name for the service is not allowed; add it to admin-server allowed_hosts, or use localhost"
-            raise ApiError(HTTPStatus.FORBIDDEN, "host-not-allowed", text)
-        return auth.Caller(ANONYMOUS, Role.VIEWER)
-
-    def _with_token(self, header: str) -> auth.Caller:
-        """The holder of a token. An address that guesses is not listened to for a while."""
-        address, failures, now = str(self.request.remote_ip), self.context.failures, self.context.clock.monotonic()
-        wait_s = failures.wait_s(address, now)
-        if wait_s > 0:
-            text = f"too many wrong tokens from {address}: try again in {wait_s:.0f} s"
-            raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too-many-failures", text, retry_after_s=wait_s)
-        secret = auth.bearer(header)
-        token = self.context.tokens.find(secret) if secret and self.context.tokens else None
-        if token is None:
-            failures.failed(address, now)
-            raise ApiError(HTTPStatus.UNAUTHORIZED, "bad-token", "this token is not known here")
-        return auth.Caller(f"token {token.name}", token.role)
 
     # --- reading ------------------------------------------------------------------------------------------
 
