@@ -21,38 +21,32 @@ import uuid
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from nova_neighbours import (
+    GROUP,
+    IMAGE,
+    NETWORK,
+    PROJECT,
+    Answer,
+    Neighbours,
+    RefusedError,
+    keystone_version,
+    recorded,
+    stamp,
+    versions,
+)
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-RECORDED = Path(__file__).parent / "recorded" / "openstack"
 FLAVORS = {
     "t.nano": (1, 2048, {}),
     "t.gpu": (8, 65536, {"pci_passthrough:alias": "a100:2"}),
     "t.impossible": (99, 64, {}),
 }
-IMAGE, NETWORK, OUTSIDE, GROUP = (str(uuid.UUID(int=number)) for number in (1, 2, 3, 4))
 FLAVOR_IDS = {name: str(uuid.UUID(int=100 + number)) for number, name in enumerate(FLAVORS)}
-PROJECT = "585c655c949d4d4081aebc28faee71be"
-SECRET = "right"
 NOVA_DOWN_CELL = {"status": "UNKNOWN", "tenant_id": PROJECT, "links": []}
 Start = Callable[..., Any]
-Answer = tuple[int, Any]
-
-
-class RefusedError(Exception):
-    def __init__(self, status: int, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.answer: Answer = (status, {kind: {"code": status, "message": text}})
-
-
-def recorded(name: str) -> Answer:
-    """Status and body of a recorded refusal."""
-    said = json.loads((RECORDED / f"{name}.json").read_text())["http"]
-    return said["status"], json.loads(said["body"])
 
 
 @dataclass
@@ -66,7 +60,7 @@ class Fault:
 
 
 @dataclass
-class NovaSite:
+class NovaSite(Neighbours):
     """Settings and what happened. Safe to change while the server runs."""
 
     boot_s: float = 0.0
@@ -77,18 +71,10 @@ class NovaSite:
     page: int = 1000
     microversion: str = "2.100"
     silent_cell: bool = False
-    cinder: bool = True
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     servers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    ports: dict[str, dict[str, Any]] = field(default_factory=dict)
-    floating: dict[str, dict[str, Any]] = field(default_factory=dict)
-    volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    leaky: bool = False  # ports and volumes stay when their server goes
-    tokens: set[str] = field(default_factory=set)
-    token_s: float = 3600.0
-    url: str = ""
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -117,11 +103,11 @@ class NovaSite:
         below = "/".join(part for part in rest if part)
         if service == "identity":
             if below == "v3/auth/tokens":
-                return self._keystone(body)
-            return 200, {"version": _keystone_version(self.url)}
+                return self.keystone(body)
+            return 200, {"version": keystone_version(self.url)}
         root = {"compute": "v2.1", "network": "v2.0", "image": "v2", "volume": f"v3/{PROJECT}"}[service]
         if not below.startswith(root) or below == root:
-            return 200, _versions(self.url, service, root, self.microversion)
+            return 200, versions(self.url, service, root, self.microversion)
         if environ.get("HTTP_X_AUTH_TOKEN") not in self.tokens:
             raise RefusedError(401, "error", "The request you have made requires authentication.")
         below = below.removeprefix(root).strip("/")
@@ -131,50 +117,7 @@ class NovaSite:
             if tuple(map(int, version.split("."))) > tuple(map(int, self.microversion.split("."))):
                 return recorded("exc_microversion_too_high")
             return self._nova(method, below, query, body, version)
-        return self._others(method, f"{service}/{below}", query, body)
-
-    # -- Keystone ------------------------------------------------------------------------------------------------
-
-    def _keystone(self, body: Any) -> Answer:
-        identity = body["auth"]["identity"]
-        if "application_credential" in identity:
-            if identity["application_credential"]["secret"] != SECRET:
-                return recorded("exc_auth_bad_appcred")
-        elif identity["password"]["user"]["password"] != SECRET:
-            return recorded("exc_auth_bad_password")
-        token = uuid.uuid4().hex
-        self.tokens.add(token)
-        kinds = {"compute": "compute/v2.1", "network": "network", "image": "image"}
-        kinds |= {"block-storage": f"volume/v3/{PROJECT}"} if self.cinder else {}
-        catalogue = [
-            {
-                "type": kind,
-                "name": kind,
-                "id": kind,
-                "endpoints": [
-                    {
-                        "id": kind,
-                        "interface": "public",
-                        "region": "one",
-                        "region_id": "one",
-                        "url": f"{self.url}/{place}",
-                    }
-                ],
-            }
-            for kind, place in kinds.items()
-        ]
-        return 201, {
-            "token": {
-                "methods": ["password"],
-                "user": {"id": "u", "name": "hpc", "domain": {"id": "default", "name": "Default"}},
-                "project": {"id": PROJECT, "name": "burst", "domain": {"id": "default", "name": "Default"}},
-                "roles": [{"id": "m", "name": "member"}],
-                "issued_at": _stamp(time.time()),
-                "expires_at": _stamp(time.time() + self.token_s),
-                "catalog": catalogue,
-            },
-            "_subject": token,
-        }
+        return self.others(method, f"{service}/{below}", query, body)
 
     # -- nova ----------------------------------------------------------------------------------------------------
 
@@ -240,7 +183,7 @@ class NovaSite:
             "name": asked["name"],
             "status": "BUILD",
             "OS-EXT-STS:task_state": "scheduling",
-            "created": _stamp(time.time()),
+            "created": stamp(time.time()),
             "metadata": asked.get("metadata", {}),
             "addresses": {},
             "flavor": {"original_name": flavor, "vcpus": FLAVORS[flavor][0], "ram": FLAVORS[flavor][1]},
@@ -265,7 +208,7 @@ class NovaSite:
                 fault = self._fault_of_build(server)
                 server["status"] = "ERROR" if fault else "ACTIVE"
                 if fault:
-                    server["fault"] = {"code": fault[0], "message": fault[1], "created": _stamp(now)}
+                    server["fault"] = {"code": fault[0], "message": fault[1], "created": stamp(now)}
                 else:
                     self._wire(server)
 
@@ -289,7 +232,7 @@ class NovaSite:
             "name": "",
             "network_id": NETWORK,
             "fixed_ips": [{"ip_address": address}],
-            "created_at": _stamp(time.time()),
+            "created_at": stamp(time.time()),
         }
         entry = {"addr": address, "version": 4, "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:0:0:1"}
         server["addresses"] = {"private": [entry]}
@@ -343,7 +286,7 @@ class NovaSite:
             href = f"{self.url}/compute/v2.1/servers/detail?marker={shown[-1]['id']}"
             found["servers_links"] = [{"rel": "next", "href": href}]
         if self.silent_cell and not query and tuple(map(int, version.split("."))) >= (2, 69):
-            found["servers"].append({"id": str(uuid.uuid4()), "created": _stamp(0), **NOVA_DOWN_CELL})
+            found["servers"].append({"id": str(uuid.uuid4()), "created": stamp(0), **NOVA_DOWN_CELL})
         return found
 
     def _limits(self) -> dict[str, int]:
@@ -356,42 +299,6 @@ class NovaSite:
             "maxTotalRAMSize": -1,
             "totalRAMUsed": sum(one["flavor"]["ram"] for one in used),
         }
-
-    # -- the others ----------------------------------------------------------------------------------------------
-
-    def _others(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
-        match method, path.split("/"):
-            case "GET", ["image", "images"]:
-                images = [{"id": IMAGE, "name": "tiny", "status": "active", "created_at": _stamp(0)}]
-                return 200, {"images": [one for one in images if query.get("name") in (None, one["name"])]}
-            case "GET", ["image", "images", image_id] if image_id == IMAGE:
-                return 200, {"id": IMAGE, "name": "tiny", "status": "active", "min_disk": 1, "min_ram": 0}
-            case "GET", ["network", "networks"]:
-                every = [{"id": NETWORK, "name": "private"}, {"id": OUTSIDE, "name": "public", "router:external": True}]
-                return 200, {"networks": [one for one in every if query.get("name") in (None, one["name"])]}
-            case "GET", ["network", "networks", network_id] if network_id == NETWORK:
-                return 200, {"network": {"id": NETWORK, "name": "private"}}
-            case "GET", ["network", "security-groups"]:
-                return 200, {"security_groups": [{"id": GROUP, "name": "nodes"}]}
-            case "POST", ["network", "floatingips"]:
-                made = {"id": str(uuid.uuid4()), "floating_ip_address": f"192.0.2.{len(self.floating) + 1}"}
-                self.floating[made["id"]] = made | {"port_id": None, "description": ""} | body["floatingip"]
-                return 201, {"floatingip": self.floating[made["id"]]}
-        kinds = {"ports": self.ports, "floatingips": self.floating, "volumes": self.volumes}
-        _, kind, *rest = path.split("/")
-        things = kinds.get(kind, {})
-        if method == "GET" and rest in ([], ["detail"]):
-            return 200, {kind: [one for one in things.values() if _matches(one, query)]}
-        if not rest or rest[0] not in things:
-            raise RefusedError(404, "NeutronError", "could not be found.")
-        if method == "DELETE":
-            del things[rest[0]]
-            return 204, None
-        if method == "PUT":
-            things[rest[0]].update(body[kind[:-1]])
-        elif method == "POST" and rest[1:] == ["metadata"]:
-            things[rest[0]]["metadata"].update(body["metadata"])
-        return 200, {kind[:-1]: things[rest[0]]}
 
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
@@ -409,35 +316,9 @@ class NovaSite:
         return [text]
 
 
-def _matches(thing: Mapping[str, Any], query: Mapping[str, str]) -> bool:
-    return all(
-        thing.get(key) == value for key, value in query.items() if key in ("device_id", "port_id", "description")
-    )
-
-
 def _flavor(name: str) -> dict[str, Any]:
     vcpus, ram, specs = FLAVORS[name]
     return {"id": FLAVOR_IDS[name], "name": name, "vcpus": vcpus, "ram": ram, "disk": 10, "extra_specs": specs}
-
-
-def _stamp(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _keystone_version(url: str) -> dict[str, Any]:
-    return {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{url}/identity/v3/"}]}
-
-
-def _versions(url: str, service: str, root: str, microversion: str) -> dict[str, Any]:
-    known = {
-        "id": root.split("/")[0],
-        "status": "CURRENT",
-        "links": [{"rel": "self", "href": f"{url}/{service}/{root}/"}],
-    }
-    if service == "compute":
-        known |= {"version": microversion, "min_version": "2.1"}
-        return {"version": known}
-    return {"versions": [known]}
 
 
 class _Quiet(WSGIRequestHandler):

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cloud_suite import MOST, RESOURCE, CloudSuite, Harness, specs
-from nova_site import SECRET, Fault, NovaSite, nova_site
+from nova_cloud import cloud
+from nova_site import Fault, NovaSite, nova_site
 
 from dynamiccluster.clouds.base import Cloud
-from dynamiccluster.clouds.openstack.adapter import OpenstackCloud
-from dynamiccluster.clouds.openstack.build import build
-from dynamiccluster.config.schema_cloud_openstack import OpenstackConfig
-from dynamiccluster.errors import UnknownOutcomeError
-from dynamiccluster.kit.clock import SystemClock
-
-BASE = {
-    "username": "hpc",
-    "password": SECRET,
-    "project": "burst",
-    "image_uuid": "tiny",
-    "flavor": "t.nano",
-    "networks": ["private"],
-}
-
-
-def keys(url: str, **more: Any) -> dict[str, Any]:
-    return dict(OpenstackConfig.model_validate(BASE | {"auth_url": f"{url}/identity/v3"} | more))
-
-
-def cloud(site: NovaSite, cluster_id: str = "ours", **more: Any) -> OpenstackCloud:
-    return build("t", {"small": keys(site.url, **more)}, cluster_id, SystemClock())
+from dynamiccluster.errors import TransientError, UnknownOutcomeError
+from dynamiccluster.model.instance import InstanceState
 
 
 @pytest.fixture
@@ -64,3 +44,21 @@ def test_a_lost_reply_is_an_unknown_outcome_and_the_list_has_its_machine(site: N
         ours.launch("l", RESOURCE, specs("a-1"))
     (found,) = ours.list_instances().instances
     assert (found.launch_id, found.node_id, found.host_name) == ("l", "id-a-1", "a-1")
+
+
+def test_the_names_of_stopped_and_failed_machines_are_ours_until_they_go(site: NovaSite) -> None:
+    ours = cloud(site, availability_zone="az-broken")
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    (found,) = ours.list_instances().instances
+    assert (found.state, found.instance_id) == (InstanceState.ERROR, machine.instance_id)
+    assert "aborted" in found.fault
+    ours.terminate([machine.instance_id])
+    assert not ours.list_instances().instances
+
+
+def test_a_list_without_neutron_is_no_empty_list(site: NovaSite) -> None:
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1"))
+    site.faults.append(Fault("GET", "/servers/detail", "exc_down_neutron_list"))
+    with pytest.raises(TransientError):
+        ours.list_instances()

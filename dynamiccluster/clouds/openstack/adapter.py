@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dynamiccluster.clouds.openstack.belongings import Belongings
 from dynamiccluster.clouds.openstack.calls import OpenstackCalls
 from dynamiccluster.clouds.openstack.catalogue import Catalogue
 from dynamiccluster.clouds.openstack.request_map import create_server
@@ -72,25 +73,28 @@ class OpenstackCloud:
         self._configs = dict(configs)
         self._user_data = dict(user_data)
         self._catalogue = Catalogue(calls, clock, tenancy, self._configs)
+        self._belongings = Belongings(calls, clock, cluster_id, self._catalogue, self._configs)
 
     def list_instances(self) -> CloudView:
         """No filter and no limit go with the list: nova drops filters that it does not know, and with a limit also the
         servers of cells that do not answer."""
         started_at = self._clock.now()
-        ours, strangers, listed = [], 0, 0
+        ours, strangers, listed, living = [], 0, [], 0
         for server in self._calls.pages("compute", "/servers/detail", "servers"):
             if server.get("status") == NOT_TOLD:
                 raise TransientError("a cell of the cloud does not answer: its servers are listed without their names")
             gone = state_of(server) is InstanceState.GONE
-            listed += not gone
+            listed.append(str(server["id"]))
+            living += not gone
             if cluster_of(server) == self._cluster_id:
                 ours.append(server)
             else:
                 strangers += not gone
         quota = self._catalogue.quota()
-        quota = replace(quota, used_instances=max(quota.used_instances, listed))
+        quota = replace(quota, used_instances=max(quota.used_instances, living))
         completed_at = self._clock.now()
         instances = tuple(self._instance(server) for server in ours)
+        self._belongings.tend(ours, listed)
         return CloudView(self.tenancy, started_at, completed_at, instances, strangers, quota, self._catalogue.offers())
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:

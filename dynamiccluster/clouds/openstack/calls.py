@@ -68,7 +68,10 @@ class OpenstackCalls:
         :raises DynamicClusterError: the catalogue cannot be had.
         """
         with self._errors():
-            return self._adapter(service).get_endpoint() is not None
+            try:
+                return self._adapter(service).get_endpoint() is not None
+            except keystone.EndpointNotFound:
+                return False
 
     def get(self, service: Service, path: str, **query: Any) -> Mapping[str, Any]:
         """The document at a path of a service."""

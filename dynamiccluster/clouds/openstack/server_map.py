@@ -78,7 +78,7 @@ def to_instance(server: Mapping[str, Any], networks: Iterable[str] = (), *, floa
     fault, fault_class = fault_of(server)
     state = state_of(server)
     name = str(server.get("name") or "")
-    address = _address(server, tuple(networks), floating)
+    address = _address(server, tuple(networks), floating=floating)
     if floating and not address and state is InstanceState.ACTIVE:
         state = InstanceState.PENDING
     return Instance(
@@ -97,7 +97,7 @@ def to_instance(server: Mapping[str, Any], networks: Iterable[str] = (), *, floa
     )
 
 
-def _address(server: Mapping[str, Any], networks: tuple[str, ...], floating: bool) -> str:
+def _address(server: Mapping[str, Any], networks: tuple[str, ...], *, floating: bool) -> str:
     """IPv4 before IPv6, and the resource's first network before the others; "" while it has none."""
     found = server.get("addresses")
     if not isinstance(found, Mapping):
@@ -111,6 +111,10 @@ def _address(server: Mapping[str, Any], networks: tuple[str, ...], floating: boo
         if entry.get("OS-EXT-IPS:type", "fixed") == wanted
     ]
     return min(usable, key=lambda one: one[0])[1] if usable else ""
+
+
+def has_floating(server: Mapping[str, Any]) -> bool:
+    return bool(_address(server, (), floating=True))
 
 
 def seconds(text: object) -> float:

@@ -1,0 +1,195 @@
+"""What servers have beside themselves: floating IPs, ports and volumes. Given, labelled, and swept when left behind.
+
+Nova makes ports and boot volumes without a word of whose they are, and now and then leaves one behind when a server
+ends. While a port or volume is at a server of ours it is labelled as ours with that server's id; a floating IP is
+labelled in the request that makes it. What bears the label of a server that is gone is deleted, and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dynamiccluster.clouds.openstack.calls import OpenstackCalls, Service
+from dynamiccluster.clouds.openstack.catalogue import Catalogue
+from dynamiccluster.clouds.openstack.server_map import has_floating, resource_of, state_of
+from dynamiccluster.errors import DynamicClusterError, NotFoundError
+from dynamiccluster.kit.clock import Clock
+from dynamiccluster.model.instance import InstanceState
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 300.0
+"""Between two looks for things left behind; sooner while some are waiting to be deleted."""
+
+LEFT_FOR_S = 120.0
+"""Nova takes ports and volumes away some seconds after the server has left its list."""
+
+BUDGET_S = 20.0
+"""Of one poll. What is not done is done at the next."""
+
+_LABEL = "dynamiccluster:label"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of thing: where its list is, and what is true of one that nothing uses."""
+
+    service: Service
+    listed: str
+    path: str
+    key: str
+
+
+PORTS = Kind("network", "/ports", "/ports", "ports")
+FLOATING = Kind("network", "/floatingips", "/floatingips", "floatingips")
+VOLUMES = Kind("block-storage", "/volumes/detail", "/volumes", "volumes")
+
+
+class Belongings:
+    """Of the servers of one tenancy. ``configs``: the keys of each resource.
+
+    What is remembered saves questions only: after a restart it is found again.
+    """
+
+    def __init__(
+        self,
+        calls: OpenstackCalls,
+        clock: Clock,
+        cluster_id: str,
+        catalogue: Catalogue,
+        configs: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._cluster_id = cluster_id
+        self._catalogue = catalogue
+        self._configs = configs
+        self._labelled: set[str] = set()
+        self._left: dict[str, float] = {}
+        self._sweep_at = 0.0
+        self._rest_until = 0.0
+
+    def tend(self, ours: Sequence[Mapping[str, Any]], listed: Iterable[str]) -> None:
+        """Look after the belongings. ``ours``: our servers; ``listed``: the ids of all servers of a complete list.
+
+        Never raises for the cloud's sake: a list of servers is good without. After a failure there is a rest.
+        """
+        now = self._clock.monotonic()
+        if now < self._rest_until:
+            return
+        living = set(listed)
+        self._labelled &= living
+        try:
+            for server in self._ready(ours, now + BUDGET_S):
+                self._give_address(server)
+                self._label(server)
+            if now >= self._sweep_at:
+                self._sweep(living, now)
+        except DynamicClusterError as error:
+            log.warning("ports, volumes and floating IPs cannot be looked after now: %s", error)
+            self._rest_until = now + LEFT_FOR_S
+
+    def _ready(self, ours: Sequence[Mapping[str, Any]], until: float) -> Iterator[Mapping[str, Any]]:
+        for server in ours:
+            if self._clock.monotonic() >= until:
+                return
+            if state_of(server) in (InstanceState.ACTIVE, InstanceState.ERROR):
+                yield server
+
+    # -- given and labelled ----------------------------------------------------------------------------------------
+
+    def _give_address(self, server: Mapping[str, Any]) -> None:
+        """A floating IP for a server that is to have one. One whose reply was lost is found at its port."""
+        wanted = self._configs.get(resource_of(server), {}).get("floating_network")
+        if not wanted or has_floating(server) or state_of(server) is not InstanceState.ACTIVE:
+            return
+        ports = list(self._calls.pages("network", "/ports", "ports", device_id=server["id"]))
+        if not ports:
+            return
+        port_id = str(ports[0]["id"])
+        if list(self._calls.pages("network", "/floatingips", "floatingips", port_id=port_id)):
+            return
+        address = {
+            "floating_network_id": self._catalogue.network(wanted),
+            "port_id": port_id,
+            "description": self._label_of(str(server["id"])),
+        }
+        self._calls.send("network", "POST", "/floatingips", {"floatingip": address})
+
+    def _label(self, server: Mapping[str, Any]) -> None:
+        server_id = str(server["id"])
+        if server_id in self._labelled:
+            return
+        label = self._label_of(server_id)
+        for port in self._calls.pages("network", "/ports", "ports", device_id=server_id):
+            if port.get("device_id") == server_id and not port.get("description"):
+                self._calls.send("network", "PUT", f"/ports/{port['id']}", {"port": {"description": label}})
+        for volume in server.get("os-extended-volumes:volumes_attached") or ():
+            if volume.get("delete_on_termination"):
+                self._calls.send(
+                    "block-storage", "POST", f"/volumes/{volume['id']}/metadata", {"metadata": {_LABEL: label}}
+                )
+        self._labelled.add(server_id)
+
+    def _label_of(self, server_id: str) -> str:
+        return f"dynamiccluster:{self._cluster_id}:{server_id}"
+
+    # -- swept -----------------------------------------------------------------------------------------------------
+
+    def _sweep(self, living: set[str], now: float) -> None:
+        seen: set[str] = set()
+        for kind in (PORTS, FLOATING, VOLUMES):
+            for thing in self._things(kind):
+                thing_id, server_id = str(thing["id"]), self._last_server(thing)
+                if not server_id or server_id in living or not _unused(kind, thing, server_id):
+                    continue
+                seen.add(thing_id)
+                since = self._left.setdefault(thing_id, now)
+                if now - since >= LEFT_FOR_S and not self._exists(server_id):
+                    log.warning("%s %s was left behind by server %s: deleted", kind.key, thing_id, server_id)
+                    self._delete(kind, thing_id)
+                    seen.discard(thing_id)
+        self._left = {thing_id: since for thing_id, since in self._left.items() if thing_id in seen}
+        self._sweep_at = now + (LEFT_FOR_S / 2 if self._left else SWEEP_EVERY_S)
+
+    def _things(self, kind: Kind) -> list[Mapping[str, Any]]:
+        if kind is VOLUMES and not self._calls.has("block-storage"):
+            return []
+        try:
+            return list(self._calls.pages(kind.service, kind.listed, kind.key))
+        except NotFoundError:  # a cloud without routers has no floating IPs
+            return []
+
+    def _last_server(self, thing: Mapping[str, Any]) -> str:
+        """The server that a label of ours names; "" = not labelled by us."""
+        metadata = thing.get("metadata")
+        label = str(metadata.get(_LABEL, "")) if isinstance(metadata, Mapping) else ""
+        label = label or str(thing.get("description") or "")
+        before = f"dynamiccluster:{self._cluster_id}:"
+        return label.removeprefix(before) if label.startswith(before) else ""
+
+    def _exists(self, server_id: str) -> bool:
+        """The second witness: nova itself, asked for this one."""
+        try:
+            self._calls.get("compute", f"/servers/{server_id}")
+        except NotFoundError:
+            return False
+        return True
+
+    def _delete(self, kind: Kind, thing_id: str) -> None:
+        try:
+            self._calls.send(kind.service, "DELETE", f"{kind.path}/{thing_id}")
+        except NotFoundError:
+            return
+
+
+def _unused(kind: Kind, thing: Mapping[str, Any], server_id: str) -> bool:
+    """Whether nothing but the server that is gone has it. Somebody may have put it to another use."""
+    if kind is PORTS:
+        return thing.get("device_id") in ("", server_id)
+    if kind is FLOATING:
+        return not thing.get("port_id")
+    return thing.get("status") in ("available", "error") and not thing.get("attachments")

@@ -1,0 +1,183 @@
+"""Floating IPs, ports and volumes of ours: given, labelled, swept when left behind; those of others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from nova_cloud import RESOURCE, cloud, specs
+from nova_neighbours import OUTSIDE
+from nova_site import Fault, NovaSite, nova_site
+
+from dynamiccluster.clouds.openstack.adapter import OpenstackCloud
+from dynamiccluster.clouds.openstack.belongings import LEFT_FOR_S, SWEEP_EVERY_S
+from dynamiccluster.model.instance import InstanceState
+
+
+@pytest.fixture
+def site() -> Iterator[NovaSite]:
+    with nova_site() as running:
+        yield running
+
+
+class HandClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.at = 1_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    monotonic = now
+
+
+def polled(ours: OpenstackCloud, clock: HandClock, *waits: float) -> None:
+    for seconds in waits:
+        clock.at += seconds
+        ours.list_instances()
+
+
+LONG = (SWEEP_EVERY_S, LEFT_FOR_S, SWEEP_EVERY_S)
+
+
+def test_ports_and_volumes_that_nova_leaves_behind_are_deleted(site: NovaSite) -> None:
+    site.leaky, clock = True, HandClock()
+    ours = cloud(site, clock=clock, boot_volume_gb=10)
+    goes, _ = ours.launch("l", RESOURCE, specs("a-1", "a-2"))
+    polled(ours, clock, 20.0)
+    assert (len(site.ports), len(site.volumes)) == (2, 2)
+    ours.terminate([goes.instance_id])
+    polled(ours, clock, 20.0, SWEEP_EVERY_S)
+    assert (len(site.ports), len(site.volumes)) == (2, 2)  # seen for the first time: nova may be at it
+    polled(ours, clock, LEFT_FOR_S)
+    assert (len(site.ports), len(site.volumes)) == (1, 1)
+    assert goes.instance_id not in {port["device_id"] for port in site.ports.values()}
+
+
+def test_they_are_found_again_after_a_restart(site: NovaSite) -> None:
+    site.leaky, clock = True, HandClock()
+    before = cloud(site, clock=clock, boot_volume_gb=10)
+    (machine,) = before.launch("l", RESOURCE, specs("a-1"))
+    polled(before, clock, 20.0)
+    before.terminate([machine.instance_id])
+    polled(cloud(site, clock=clock, boot_volume_gb=10), clock, *LONG)
+    assert not site.ports
+    assert not site.volumes
+
+
+def test_nothing_of_others_is_touched(site: NovaSite) -> None:
+    site.leaky, clock = True, HandClock()
+    ours, theirs = cloud(site, clock=clock), cloud(site, "theirs", clock=clock)
+    (machine,) = theirs.launch("l", RESOURCE, specs("b-1"))
+    polled(theirs, clock, 20.0)
+    (label,) = {port["description"] for port in site.ports.values()}
+    assert label == f"dynamiccluster:theirs:{machine.instance_id}"
+    site.ports["stranger"] = {"id": "stranger", "device_id": "", "description": "", "name": "dynamiccluster"}
+    site.volumes["stranger"] = {"id": "stranger", "status": "available", "metadata": {}, "attachments": []}
+    theirs.terminate([machine.instance_id])
+    polled(ours, clock, *LONG)
+    assert len(site.ports) == 2
+    assert "stranger" in site.volumes
+
+
+def test_a_port_with_a_description_keeps_it(site: NovaSite) -> None:
+    site.leaky, clock = True, HandClock()
+    ours = cloud(site, clock=clock)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    site.faults.append(Fault("GET", "/ports", 500, times=1))
+    polled(ours, clock, 20.0)
+    (port,) = site.ports.values()
+    port["description"] = "the operator's"
+    polled(ours, clock, LEFT_FOR_S)
+    ours.terminate([machine.instance_id])
+    polled(ours, clock, *LONG)
+    assert port["description"] == "the operator's"
+    assert site.ports
+
+
+def test_what_somebody_has_put_to_another_use_stays(site: NovaSite) -> None:
+    site.leaky, clock = True, HandClock()
+    ours = cloud(site, clock=clock, boot_volume_gb=10)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    polled(ours, clock, 20.0)
+    ours.terminate([machine.instance_id])
+    polled(ours, clock, 20.0)
+    (port,), (volume,) = site.ports.values(), site.volumes.values()
+    port["device_id"], volume["status"] = "another-server", "in-use"
+    polled(ours, clock, *LONG)
+    assert site.ports
+    assert site.volumes
+
+
+def test_a_port_stays_while_nova_does_not_say_that_its_server_is_gone(site: NovaSite) -> None:
+    """A list can lag: nova is asked for the one server before anything of it is deleted."""
+    site.leaky, clock = True, HandClock()
+    ours = cloud(site, clock=clock)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    polled(ours, clock, 20.0)
+    ours.terminate([machine.instance_id])
+    site.faults.append(Fault("GET", f"/servers/{machine.instance_id}$", 500, times=2))
+    polled(ours, clock, *LONG)
+    assert site.ports
+    polled(ours, clock, *LONG)
+    assert not site.ports
+
+
+def test_each_machine_gets_its_floating_ip_once(site: NovaSite) -> None:
+    clock = HandClock()
+    ours = cloud(site, clock=clock, floating_network="public")
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    (waiting,) = ours.list_instances().instances
+    assert (waiting.state, waiting.address) == (InstanceState.PENDING, "")
+    (ready,) = ours.list_instances().instances
+    assert (ready.state, ready.address) == (InstanceState.ACTIVE, "192.0.2.1")
+    (address,) = site.floating.values()
+    assert address["floating_network_id"] == OUTSIDE
+    assert address["description"] == f"dynamiccluster:ours:{machine.instance_id}"
+    polled(ours, clock, 20.0, 20.0)
+    ours.terminate([machine.instance_id])
+    polled(ours, clock, *LONG)
+    assert not site.floating
+
+
+def test_a_floating_ip_whose_reply_was_lost_is_not_asked_for_again(site: NovaSite) -> None:
+    clock = HandClock()
+    ours = cloud(site, clock=clock, floating_network="public")
+    ours.launch("l", RESOURCE, specs("a-1"))
+    site.faults.append(Fault("POST", "/floatingips", "lost", times=1))
+    polled(ours, clock, 20.0, LEFT_FOR_S, LEFT_FOR_S)
+    assert len(site.floating) == 1
+
+
+def test_trouble_with_them_does_not_fail_the_list_and_is_left_alone_for_a_while(
+    site: NovaSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = HandClock()
+    ours = cloud(site, clock=clock)
+    ours.launch("l", RESOURCE, specs("a-1"))
+    site.faults.append(Fault("GET", "/ports", 503))
+    assert len(ours.list_instances().instances) == 1
+    asked = sum("/ports" in path for _, path in site.asked)
+    polled(ours, clock, 20.0, 20.0)
+    assert sum("/ports" in path for _, path in site.asked) == asked == 1
+    assert "cannot be looked after" in caplog.text
+
+
+def test_a_cloud_without_volumes_and_routers_is_looked_after_too(site: NovaSite) -> None:
+    site.leaky, site.cinder, clock = True, False, HandClock()
+    site.faults.append(Fault("GET", "/floatingips", 404))
+    ours = cloud(site, clock=clock)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    polled(ours, clock, 20.0)
+    ours.terminate([machine.instance_id])
+    polled(ours, clock, *LONG)
+    assert not site.ports
+
+
+def test_a_machine_is_labelled_once(site: NovaSite) -> None:
+    clock = HandClock()
+    ours = cloud(site, clock=clock)
+    ours.launch("l", RESOURCE, specs("a-1"))
+    polled(ours, clock, 20.0, 20.0, 20.0)
+    assert sum(method == "PUT" for method, _ in site.asked) == 1

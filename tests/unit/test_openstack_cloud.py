@@ -1,0 +1,312 @@
+"""The traps of OpenStack, each met by the adapter on the double."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nova_cloud import RESOURCE, cloud, keys, specs
+from nova_neighbours import IMAGE, NETWORK
+from nova_site import FLAVOR_IDS, Fault, NovaSite, nova_site
+
+from dynamiccluster.clouds.openstack.build import build
+from dynamiccluster.errors import (
+    AuthError,
+    BadConfigError,
+    DynamicClusterError,
+    NotFoundError,
+    QuotaError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from dynamiccluster.model.instance import InstanceState
+
+
+@pytest.fixture
+def site() -> Iterator[NovaSite]:
+    with nova_site() as running:
+        yield running
+
+
+class HandClock:
+    """A clock that goes on by ``step`` whenever it is read."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.at, self.step = 1_000_000.0, step
+
+    def now(self) -> float:
+        self.at += self.step
+        return self.at
+
+    monotonic = now
+
+
+def posts(site: NovaSite) -> int:
+    return sum(asked == ("POST", "/compute/v2.1/servers") for asked in site.asked)
+
+
+# -- quota and capacity ------------------------------------------------------------------------------------------
+
+
+def test_a_burst_is_accepted_and_fails_later_and_what_failed_is_in_the_way_until_it_is_ended(site: NovaSite) -> None:
+    site.most, site.burst, site.boot_s = 2, True, 0.1
+    ours = cloud(site)
+    assert len(ours.launch("l", RESOURCE, specs("a-1", "a-2", "a-3"))) == 3
+    assert ours.list_instances().quota.used_instances == 3  # nova's own figures do not know them yet
+    time.sleep(0.15)
+    view = ours.list_instances()
+    assert [one.state for one in view.instances].count(InstanceState.ERROR) == 1
+    (failed,) = [one for one in view.instances if one.state is InstanceState.ERROR]
+    assert (failed.fault_class, failed.fault[:14]) == ("quota", "Quota exceeded")
+    assert (view.quota.max_instances, view.quota.used_instances) == (2, 3)
+    with pytest.raises(QuotaError):
+        ours.launch("m", RESOURCE, specs("a-4"))
+    ours.terminate([failed.instance_id])
+    assert ours.list_instances().quota.used_instances == 2
+
+
+def test_no_valid_host_is_told_by_the_fault_of_a_server_that_was_accepted(site: NovaSite) -> None:
+    ours = cloud(site, flavor="t.impossible")
+    ours.launch("l", RESOURCE, specs("a-1"))
+    (found,) = ours.list_instances().instances
+    assert (found.state, found.fault_class, found.fault) == (
+        InstanceState.ERROR,
+        "capacity",
+        "No valid host was found.",
+    )
+
+
+def test_a_build_that_never_ends_is_pending_and_can_be_ended(site: NovaSite) -> None:
+    site.stuck = True
+    ours = cloud(site)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    assert [one.state for one in ours.list_instances().instances] == [InstanceState.PENDING]
+    ours.terminate([machine.instance_id])
+    assert not ours.list_instances().instances
+
+
+def test_unlimited_is_no_limit_and_forbidden_limits_are_none_known(site: NovaSite) -> None:
+    ours = cloud(site)
+    quota = ours.list_instances().quota
+    assert (quota.max_instances, quota.max_cores, quota.max_memory_mib) == (None, None, None)
+    site.faults.append(Fault("GET", "/limits", "exc_forbidden_admin_call"))
+    ours.launch("l", RESOURCE, specs("a-1"))
+    quota = ours.list_instances().quota
+    assert (quota.max_instances, quota.used_instances) == (None, 1)
+
+
+# -- launch ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"image_uuid": NETWORK}, "Can not find requested image"),
+        ({"image_uuid": "nope"}, "no image 'nope'"),
+        ({"flavor": "nope"}, "there is no flavor 'nope'"),
+        ({"key_name": "nope"}, "Invalid key_name"),
+        ({"availability_zone": "nope"}, "availability zone is not available"),
+        ({"networks": [IMAGE]}, "could not be found"),
+        ({"networks": ["nope"]}, "no network 'nope'"),
+        ({"server_group": "nope"}, "no server group 'nope'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value,
+)
+def test_names_that_stand_for_nothing_are_a_matter_of_configuration(
+    site: NovaSite, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadConfigError, match=said):
+        cloud(site, **wrong).launch("l", RESOURCE, specs("a-1"))
+    assert not site.servers
+
+
+def test_names_become_ids_and_are_asked_once(site: NovaSite) -> None:
+    ours = cloud(site, server_group="spread", flavor_id=FLAVOR_IDS["t.gpu"])
+    ours.launch("l", RESOURCE, specs("a-1", "a-2"))
+    ours.launch("m", RESOURCE, specs("a-3"))
+    for body in site.bodies:
+        assert body["server"]["imageRef"] == IMAGE
+        assert body["server"]["networks"] == [{"uuid": NETWORK}]
+        assert body["server"]["flavorRef"] == FLAVOR_IDS["t.gpu"]
+        assert body["os:scheduler_hints"]["group"]
+    assert [path for method, path in site.asked if "images" in path] == ["/image/v2/images"]
+    assert [path for method, path in site.asked if "networks" in path] == ["/network/v2.0/networks"]
+
+
+FAULTS: list[tuple[str | int, type[DynamicClusterError]]] = [
+    (500, UnknownOutcomeError),
+    (503, UnknownOutcomeError),
+    ("lost", UnknownOutcomeError),
+    ("exc_down_neutron_create", UnknownOutcomeError),
+    (429, ThrottledError),
+    ("exc_quota_cores", QuotaError),
+    ("exc_forbidden_admin_call", AuthError),
+]
+
+
+@pytest.mark.parametrize(("says", "kind"), FAULTS)
+def test_a_launch_that_fails_is_sent_once(site: NovaSite, says: str | int, kind: type[DynamicClusterError]) -> None:
+    site.faults.append(Fault("POST", "/servers$", says))
+    with pytest.raises(kind):
+        cloud(site).launch("l", RESOURCE, specs("a-1", "a-2"))
+    assert posts(site) == 1
+    assert len(site.servers) == (1 if says == "lost" else 0)
+
+
+def test_what_was_made_before_a_refusal_is_told(site: NovaSite, caplog: pytest.LogCaptureFixture) -> None:
+    site.most = 2
+    with caplog.at_level(logging.WARNING):
+        made = cloud(site).launch("l", RESOURCE, specs("a-1", "a-2", "a-3", "a-4"))
+    assert [machine.host_name for machine in made] == ["a-1", "a-2"]
+    assert posts(site) == 3
+    assert "2 of 4 machines" in caplog.text
+
+
+def test_an_unknown_outcome_is_one_even_after_others_were_made(site: NovaSite) -> None:
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1"))
+    site.faults.append(Fault("POST", "/servers$", "lost"))
+    with pytest.raises(UnknownOutcomeError):
+        ours.launch("m", RESOURCE, specs("a-2"))
+    assert {one.launch_id for one in ours.list_instances().instances} == {"l", "m"}
+
+
+def test_a_slow_cloud_is_asked_for_fewer_in_the_time_there_is(site: NovaSite) -> None:
+    made = cloud(site, clock=HandClock(step=50.0)).launch("l", RESOURCE, specs("a-1", "a-2", "a-3", "a-4", "a-5"))
+    assert 1 <= len(made) < 5
+    assert len(site.servers) == len(made)
+
+
+def test_without_a_token_a_launch_certainly_did_nothing(site: NovaSite) -> None:
+    site.faults.append(Fault("POST", "/auth/tokens", 503))
+    with pytest.raises(TransientError):
+        cloud(site).launch("l", RESOURCE, specs("a-1"))
+    assert posts(site) == 0
+
+
+def test_host_names_that_are_none_never_leave(site: NovaSite) -> None:
+    with pytest.raises(BadConfigError):
+        cloud(site).launch("l", RESOURCE, specs("a-1", "../x"))
+    assert not site.asked
+
+
+def test_user_data_reaches_the_machine(site: NovaSite, tmp_path: Path) -> None:
+    template = tmp_path / "user.sh"
+    template.write_text("#!/bin/sh\nhostname {{ host_name }}\n")
+    ours = cloud(site, userdata_file=str(template))
+    ours.launch("l", RESOURCE, specs("a-1", "a-2"))
+    assert [body["server"]["user_data"] for body in site.bodies] == [
+        "IyEvYmluL3NoCmhvc3RuYW1lIGEtMQo=",
+        "IyEvYmluL3NoCmhvc3RuYW1lIGEtMgo=",
+    ]
+
+
+# -- lists -------------------------------------------------------------------------------------------------------
+
+
+def test_pages_are_followed_to_the_end(site: NovaSite) -> None:
+    site.page = 2
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1", "a-2", "a-3", "a-4", "a-5"))
+    assert len(ours.list_instances().instances) == 5
+
+
+def test_a_page_that_fails_fails_the_list(site: NovaSite) -> None:
+    site.page = 2
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1", "a-2", "a-3"))
+    assert len(ours.list_instances().instances) == 3
+    pages = sum("servers/detail" in path for _, path in site.asked)
+    site.faults.append(Fault("GET", "/servers/detail", 500, times=1))
+    with pytest.raises(TransientError):
+        ours.list_instances()
+    assert sum("servers/detail" in path for _, path in site.asked) == pages + 1
+
+
+@pytest.mark.parametrize("says", ["exc_down_neutron_list", 502, 503, "lost"])
+def test_a_list_that_fails_is_never_an_empty_one(site: NovaSite, says: str | int) -> None:
+    site.faults.append(Fault("GET", "/servers/detail", says, times=1))
+    ours = cloud(site)
+    with pytest.raises(TransientError):
+        ours.list_instances()
+    assert ours.list_instances().instances == ()
+
+
+def test_limits_that_fail_fail_the_list(site: NovaSite) -> None:
+    site.faults.append(Fault("GET", "/limits", 500, times=1))
+    with pytest.raises(TransientError):
+        cloud(site).list_instances()
+
+
+def test_servers_of_a_cell_that_does_not_answer_are_not_gone(site: NovaSite) -> None:
+    site.silent_cell = True
+    with pytest.raises(TransientError, match="cell"):
+        cloud(site).list_instances()
+
+
+def test_an_old_nova_is_spoken_to_in_its_own_version(site: NovaSite) -> None:
+    site.microversion = "2.42"
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1"))
+    assert len(ours.list_instances().instances) == 1
+
+
+def test_metadata_is_compared_here_as_nova_filters_nothing_by_it(site: NovaSite) -> None:
+    cloud(site, "theirs").launch("l", RESOURCE, specs("b-1"))
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1"))
+    view = ours.list_instances()
+    assert [one.host_name for one in view.instances] == ["a-1"]
+    assert view.strangers == 1
+
+
+def test_offers_tell_size_and_gpus_and_hold_while_flavors_cannot_be_asked(site: NovaSite) -> None:
+    clock = HandClock()
+    configs = {"small": keys(site.url), "big": keys(site.url, flavor="t.gpu"), "none": keys(site.url, flavor="gone")}
+    ours = build("t", configs, "ours", clock)
+    for _ in range(2):
+        offers = {offer.resource: offer for offer in ours.list_instances().offers}
+        assert offers.keys() == {"small", "big"}
+        assert (offers["small"].capacity.cores, offers["small"].capacity.memory_mib) == (1, 1536)
+        assert (offers["big"].capacity.gpus, offers["big"].gpu_type) == (2, "a100")
+        site.faults.append(Fault("GET", "/flavors", 500))
+        clock.at += 4000.0
+
+
+# -- end ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_refusal_does_not_keep_the_other_machines(site: NovaSite) -> None:
+    ours = cloud(site)
+    first, second = ours.launch("l", RESOURCE, specs("a-1", "a-2"))
+    site.faults.append(Fault("DELETE", first.instance_id, 409))
+    with pytest.raises(TransientError):
+        ours.terminate([first.instance_id, second.instance_id])
+    assert [one.host_name for one in ours.list_instances().instances] == ["a-1"]
+
+
+def test_ids_that_are_none_are_asked_of_nobody(site: NovaSite) -> None:
+    ours = cloud(site)
+    ours.terminate(["", "../../etc", "no-such-machine", "a" * 3000])
+    assert ours.console_tail("../servers") == ""
+    assert not site.asked
+
+
+def test_a_machine_without_a_console_has_no_tail(site: NovaSite) -> None:
+    ours = cloud(site)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    for status in (404, 409):
+        site.faults.append(Fault("POST", "/action", status, times=1))
+        assert ours.console_tail(machine.instance_id) == ""
+    assert "a-1" in ours.console_tail(machine.instance_id)
+
+
+def test_a_missing_machine_is_said_to_be_missing(site: NovaSite) -> None:
+    calls = cloud(site)._calls  # the error of the calls themselves, which the adapter takes for success
+    with pytest.raises(NotFoundError):
+        calls.get("compute", f"/servers/{IMAGE}")
