@@ -2,7 +2,7 @@
 
 Only in a source checkout, only as root on Debian, and only when ``DYNAMICCLUSTER_TESTBEDS=1`` says that this machine
 may be used so. It takes 2.4 GB of memory. What it says is the truth that adapter and service are judged by: it is asked
-with the SDK's own objects, as another user of the same project, or as its administrator.
+without the SDK, as the user of the project or as the cloud's administrator.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import openstack
 import yaml
+from keystoneauth1.identity.v3 import Password
+from keystoneauth1.session import Session
 
 from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.clock import Clock, SystemClock, pause
@@ -24,6 +25,10 @@ from dynamiccluster.testing import bed
 
 SCRIPT = bed.SCRIPTS / "openstack"
 FIRST_PORT = 15000
+NOVA = "2.96"
+"""The version of its API that the truth is told in."""
+
+_ASK_TIMEOUT_S = 60.0
 _CHANGE_TIMEOUT_S = 120.0
 _SETTLE_S = 60.0
 _LOOK_AGAIN_S = 0.25
@@ -59,7 +64,9 @@ class OpenstackBed:
         self.prefix = pathlib.Path(facts["prefix"])
         self.runner = runner
         self.clock = clock
-        self._connections: dict[str, Any] = {}
+        urls = facts["urls"]
+        self._urls = {"compute": urls["nova"], "network": f"{urls['neutron']}/v2.0", "identity": facts["auth_url"]}
+        self._sessions: dict[str, Session] = {}
 
     # -- what the service is given ---------------------------------------------------------------------------
 
@@ -72,32 +79,52 @@ class OpenstackBed:
 
     # -- the truth -------------------------------------------------------------------------------------------
 
-    def connection(self, cloud: str = "scaler") -> Any:
-        """The SDK's, for the clouds ``scaler``, ``application`` and ``admin`` of the bed's clouds.yaml."""
-        if cloud not in self._connections:
+    def ask(self, service: str, method: str, path: str, body: Any = None, *, cloud: str = "scaler") -> Any:
+        """The reply of a service (``compute``, ``network``, ``identity``): a document of its API. ``cloud``: whose
+        credentials are used, ``scaler``'s or ``admin``'s.
+
+        :raises DynamicClusterError: it refused.
+        """
+        reply = self._session(cloud).request(
+            path, method, json=body, raise_exc=False, endpoint_override=self._urls[service],
+            endpoint_filter={"service_type": service}, timeout=_ASK_TIMEOUT_S,
+            microversion=NOVA if service == "compute" else None,
+        )  # fmt: skip
+        if reply.status_code >= 400:
+            raise DynamicClusterError(f"{method} {path}: {reply.status_code} {reply.text[:500]}")
+        return reply.json() if reply.content else {}
+
+    def _session(self, cloud: str) -> Session:
+        if cloud not in self._sessions:
             known = yaml.safe_load(pathlib.Path(self.facts["clouds_file"]).read_text(encoding="utf-8"))["clouds"]
-            self._connections[cloud] = openstack.connect(load_yaml_config=False, load_envvars=False, **known[cloud])
-        return self._connections[cloud]
+            self._sessions[cloud] = Session(Password(**known[cloud]["auth"]))
+        return self._sessions[cloud]
+
+    @property
+    def project(self) -> str:
+        """The id of ours."""
+        return str(self._session("scaler").get_project_id())
 
     def servers(self) -> list[Server]:
         """Those of the project that are there."""
-        return [_server(one) for one in self.connection().compute.servers()]
+        return [_server(one) for one in self.ask("compute", "GET", "/servers/detail")["servers"]]
 
     def ever(self) -> list[Server]:
         """All servers that the project has ever had since the bed came up: nova keeps its books."""
-        project = self.connection().current_project_id
-        compute = self.connection("admin").compute
-        found = [*compute.servers(all_projects=True, deleted=True), *compute.servers(all_projects=True)]
-        unique = {one.id: _server(one) for one in found if one.project_id == project}
-        return list(unique.values())
+        found: list[Server] = []
+        for query in ("deleted=True", "deleted=False"):
+            path = f"/servers/detail?all_tenants=True&project_id={self.project}&{query}"
+            found += [_server(one) for one in self.ask("compute", "GET", path, cloud="admin")["servers"]]
+        return list({one.server_id: one for one in found}.values())
 
-    def ports(self) -> list[Any]:
-        """Ports of the project."""
-        network = self.connection().network
-        return list(network.ports(project_id=self.connection().current_project_id))
+    def ports(self) -> list[str]:
+        """Ids of the project's."""
+        return [one["id"] for one in self.ask("network", "GET", f"/ports?project_id={self.project}")["ports"]]
 
-    def floating_ips(self) -> list[Any]:
-        return list(self.connection().network.ips(project_id=self.connection().current_project_id))
+    def floating_ips(self) -> list[str]:
+        """Ids of the project's."""
+        found = self.ask("network", "GET", f"/floatingips?project_id={self.project}")["floatingips"]
+        return [one["id"] for one in found]
 
     def until(self, holds: Callable[[], bool], what: str, limit_s: float = _SETTLE_S) -> float:
         """Wait until it holds; how long that took.
@@ -115,8 +142,8 @@ class OpenstackBed:
 
     def quota(self, instances: int = -1, cores: int = -1, ram: int = -1) -> None:
         """Of the project; -1: no limit."""
-        project = self.connection().current_project_id
-        self.connection("admin").compute.update_quota_set(project, instances=instances, cores=cores, ram=ram)
+        limits = {"quota_set": {"instances": instances, "cores": cores, "ram": ram, "force": True}}
+        self.ask("compute", "PUT", f"/os-quota-sets/{self.project}", limits, cloud="admin")
 
     def knob(self, name: str, value: float = 0.0) -> None:
         """Of all hosts: ``spawn_delay`` and ``destroy_delay`` in seconds, ``spawn_fail`` and ``spawn_abort`` as 1."""
@@ -151,22 +178,22 @@ class OpenstackBed:
 
     def password(self, new: str) -> None:
         """Of the user of :meth:`config`."""
-        identity = self.connection("admin").identity
-        identity.update_user(identity.find_user(self.facts["username"], domain_id="default"), password=new)
+        found = self.ask("identity", "GET", f"/users?name={self.facts['username']}", cloud="admin")["users"]
+        self.ask("identity", "PATCH", f"/users/{found[0]['id']}", {"user": {"password": new}}, cloud="admin")
 
     def sweep(self) -> None:
         """As it was after ``up``: no servers, ports or floating IPs, no limits, no delays."""
         for path in pathlib.Path(self.facts["knobs"]).iterdir():
             path.unlink()
         self.quota()
-        network, compute = self.connection().network, self.connection().compute
         for address in self.floating_ips():
-            network.delete_ip(address)
+            self.ask("network", "DELETE", f"/floatingips/{address}")
         for server in self.servers():
-            compute.delete_server(server.server_id)
+            with contextlib.suppress(DynamicClusterError):  # it has just gone
+                self.ask("compute", "DELETE", f"/servers/{server.server_id}")
         self.until(lambda: not self.servers(), "all servers are gone")
         for port in self.ports():
-            network.delete_port(port)
+            self.ask("network", "DELETE", f"/ports/{port}")
 
     def _change(self, verb: str, *words: str) -> None:
         argv = (sys.executable, str(SCRIPT), verb, "--prefix", str(self.prefix), *words)
@@ -175,9 +202,9 @@ class OpenstackBed:
             raise DynamicClusterError(f"{verb} {' '.join(words)}: {done.complaint}")
 
 
-def _server(one: Any) -> Server:
-    fault = (one.fault or {}).get("message", "")
-    return Server(one.id, one.name, one.status, one.task_state or "", dict(one.metadata or {}), fault)
+def _server(one: Mapping[str, Any]) -> Server:
+    fault = one.get("fault", {}).get("message", "")
+    return Server(one["id"], one["name"], one["status"], one["OS-EXT-STS:task_state"] or "", one["metadata"], fault)
 
 
 @contextlib.contextmanager

@@ -61,8 +61,14 @@ def stages() -> list[Stage]:
         Stage("worlds", ["scripts/worlds", "50", "--jobs", str(CORES)], 15 * MINUTE_S, slow=True, shown=True),
         Stage(
             "systems",
-            [python, "-m", "pytest", "-m", "system", *in_lanes, *SYSTEM_OPTIONS, "tests"],
+            [python, "-m", "pytest", "-m", "system and not openstack", *in_lanes, *SYSTEM_OPTIONS, "tests"],
             55 * MINUTE_S,
+            shown=True,
+        ),
+        Stage(  # one OpenStack for all of its tests, and nothing beside it: it wants both cores for itself
+            "openstack",
+            [python, "-m", "pytest", "-m", "openstack", *SYSTEM_OPTIONS, "tests/system"],
+            25 * MINUTE_S,
             shown=True,
         ),
     ]
@@ -155,8 +161,9 @@ def choose(options: argparse.Namespace) -> list[Stage]:
     known = stages()
     if unknown := set(options.stages) - {stage.name for stage in known}:
         raise SystemExit(f"no stage {', '.join(sorted(unknown))}: there are {' '.join(stage.name for stage in known)}")
-    if options.stages:
-        return [stage for stage in known if stage.name in options.stages]
+    wanted = {*options.stages, *(["openstack"] if options.openstack else [])}
+    if wanted:
+        return [stage for stage in known if stage.name in wanted]
     return [stage for stage in known if not (options.quick and stage.slow)]
 
 
@@ -164,6 +171,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/test", description="Run the tests.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="only these")
     parser.add_argument("--testbeds", action="store_true", help="install and test real systems, too")
+    parser.add_argument("--openstack", action="store_true", help="install and test a real OpenStack, and nothing else")
     parser.add_argument("--quick", action="store_true", help="without what takes minutes")
     parser.add_argument("--list", action="store_true", help="show the stages and their commands")
     options = parser.parse_args()
@@ -174,7 +182,7 @@ def main() -> int:
         return 0
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": str(shutil.get_terminal_size().columns)}
     environment.pop("DYNAMICCLUSTER_TESTBEDS", None)
-    if options.testbeds:
+    if options.testbeds or options.openstack:
         environment["DYNAMICCLUSTER_TESTBEDS"] = "1"
     began = time.monotonic()
     results = [run(stage, environment) for stage in chosen]

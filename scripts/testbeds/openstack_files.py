@@ -108,7 +108,8 @@ service_plugins = router
 auth_strategy = keystone
 api_paste_config = {prefix}/etc/neutron/api-paste.ini
 notify_nova_on_port_status_changes = false
-notify_nova_on_port_data_changes = false
+notify_nova_on_port_data_changes = true
+send_events_interval = 1
 dhcp_agent_notification = false
 transport_url = {rabbitmq}
 rpc_response_timeout = 60
@@ -122,6 +123,8 @@ heartbeat_in_pthread = false
 {quiet}
 {tokens}
 {identity}
+[nova]
+{of_nova}
 [quotas]
 quota_port = -1
 quota_security_group_rule = -1
@@ -269,6 +272,7 @@ class Site:
             quiet=QUIET,
             tokens=TOKENS.format(keystone=keystone),
             identity=IDENTITY.format(keystone=keystone, user=user),
+            of_nova=IDENTITY.format(keystone=keystone, user="nova"),
             of_neutron=IDENTITY.format(keystone=keystone, user="neutron"),
             of_placement=IDENTITY.format(keystone=keystone, user="placement"),
             token_life_s=self.token_life_s,

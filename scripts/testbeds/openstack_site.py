@@ -64,13 +64,15 @@ def resources(clouds_file, zones):
         validate_checksum=False,
     )  # fmt: skip
     private = network.create_network(name="private", is_shared=True)
-    network.create_subnet(
+    inside = network.create_subnet(
         name="private", network_id=private.id, ip_version=4, cidr="10.20.0.0/16", is_dhcp_enabled=False
     )
     public = network.create_network(
         name="public", is_router_external=True, provider_network_type="flat", provider_physical_network="public"
     )
     network.create_subnet(name="public", network_id=public.id, ip_version=4, cidr="10.21.0.0/24", is_dhcp_enabled=False)
+    router = network.create_router(name="router", external_gateway_info={"network_id": public.id})
+    network.add_interface_to_router(router, subnet_id=inside.id)  # floating IPs need a way from one to the other
     group = ours.network.create_security_group(name="nodes")
     ours.network.create_security_group_rule(
         security_group_id=group.id, direction="ingress", protocol="tcp", port_range_min=22, port_range_max=22
