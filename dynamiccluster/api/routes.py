@@ -67,6 +67,10 @@ OURS: tuple[Route, ...] = (
 )
 
 
+PAGES = ((r"/dashboard/(.*)", dashboard.DashboardFile),)
+"""Tornado's expressions. Files and addresses of the dashboard are no part of the API, so not of its document."""
+
+
 def pattern(path: str) -> str:
     """The path as Tornado's expression."""
     parts = re.split(r"(\{[^}]*\})", path)
@@ -82,7 +86,8 @@ def build(context: Context) -> Application:
     """The application that serves every path."""
     given = {"context": context}
     return Application(
-        [(pattern(path), handler, given) for path, handler in ORIGINAL + OURS],
+        [(pattern(path), handler, given) for path, handler in ORIGINAL + OURS]
+        + [(path, handler, given) for path, handler in PAGES],
         default_handler_class=NotFoundHandler,
         default_handler_args=given,
         log_function=_log,

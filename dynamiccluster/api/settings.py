@@ -22,6 +22,7 @@ class ApiSettings:
     max_connections: int = 256  # per listener: strangers on TCP must not lock the operator's socket out
     command_timeout_s: float = 60.0  # how long a change may wait for its commit
     slow_client_s: float = 20.0  # how long a client may take to send its request, or to take an answer
+    static_folder: str = ""  # the built dashboard's files; "" = those that are shipped
     series_file: str = ""  # where the past of the charts is kept; "" = only in memory
     graphite_url: str = ""  # Graphite's web address, for graphs in the dashboard; "" = none
     graphite_prefix: str = ""  # of our figures there; "" = none are sent

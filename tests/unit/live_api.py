@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamiccluster.api.server import ApiServer, ApiSettings
+from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.testing.service import ServiceDouble
 from dynamiccluster.testing.service_example import example_service
 
@@ -98,13 +99,14 @@ class Live:
 
 
 @contextmanager
-def live(folder: Path, **settings: Any) -> Iterator[Live]:
+def live(folder: Path, bridge: Bridge | None = None, **settings: Any) -> Iterator[Live]:
     """Serve the example cluster on a free loopback port and on ``folder/api.sock``."""
     clock = FixedClock()
     service = example_service(clock)
-    chosen = replace(ApiSettings(port=0, socket_path=str(folder / "api.sock")), **settings)
+    ours = ApiSettings(port=0, socket_path=str(folder / "api.sock"), static_folder=str(folder / "not-built"))
+    chosen = replace(ours, **settings)
     started, loop = threading.Event(), asyncio.new_event_loop()
-    server = ApiServer(service, chosen, clock)
+    server = ApiServer(service, chosen, clock, bridge)
     failure: list[BaseException] = []
 
     def run() -> None:

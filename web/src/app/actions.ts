@@ -1,0 +1,136 @@
+// Changes that pages offer: each asks first, naming what will happen, and says afterwards what was done and refused.
+
+import { changes } from "../api/client";
+import { ALL } from "../api/live";
+import type { BulkReply, NodeAction, Resource, WorkerNode } from "../api/types";
+import { live } from "../api/use";
+import { named, ofLaunch, ofNodes, ofResource } from "../lib/consequences";
+import { plural } from "../lib/format";
+import type { App } from "./context";
+
+const MOST = 1000; // nodes of one request
+const DID: Record<NodeAction, string> = {
+  hold: "Hold asked for",
+  unhold: "Unhold asked for",
+  vacate: "Vacating",
+  delete: "Deletion asked for",
+};
+
+/** "Held 3 nodes. Refused: a (not idle)". */
+export function summary(action: NodeAction, reply: BulkReply): string {
+  const said = reply.done.length ? [`${DID[action]}: ${plural(reply.done.length, "node")}.`] : [];
+  const [first] = reply.refused;
+  if (first) {
+    const others = reply.refused.length > 1 ? ` (and ${reply.refused.length - 1} more)` : "";
+    said.push(`Refused: ${first.node}${others}: ${first.message}`);
+  }
+  return said.join(" ") || "Nothing to do.";
+}
+
+export type Nodes = readonly Pick<WorkerNode, "node_id" | "host_name" | "state" | "jobs">[];
+
+export function askNodes(app: App, action: NodeAction, nodes: Nodes, done: () => void = () => {}): void {
+  const phrase = (force: boolean) => {
+    const consequence = ofNodes(action, nodes, force);
+    return nodes.length > 1
+      ? { ...consequence, lines: [named(nodes.map((node) => node.host_name || node.node_id)), ...consequence.lines] }
+      : consequence;
+  };
+  const working = nodes.some((node) => node.state === "idle" || node.state === "busy");
+  app.ask({
+    ...phrase(false),
+    ...(action === "delete" && working
+      ? { option: { label: "Delete working nodes too, when empty", on: false, rephrase: phrase } }
+      : {}),
+    run: async (force) => {
+      const total: BulkReply = { done: [], refused: [] };
+      for (let from = 0; from < nodes.length; from += MOST) {
+        const ids = nodes.slice(from, from + MOST).map((node) => node.node_id);
+        const reply = await changes.nodes(action, ids, force);
+        total.done.push(...reply.done);
+        total.refused.push(...reply.refused);
+      }
+      done();
+      live.tell(new Set(ALL));
+      return summary(action, total);
+    },
+  });
+}
+
+export function askResource(app: App, action: "freeze" | "restore" | "drain" | "reset", resource: Resource): void {
+  app.ask({
+    ...ofResource(action, resource),
+    run: async () => {
+      const reply = await changes.resource(resource.name, action);
+      live.tell(new Set(ALL));
+      return reply.message || `${resource.name}: ${action} done.`;
+    },
+  });
+}
+
+export function askLaunch(app: App, resource: Resource): void {
+  const most = Math.max(1, resource.max_nodes - resource.current_nodes);
+  const phrase = (value: number) => ofLaunch(resource, value);
+  app.ask({
+    ...phrase(1),
+    number: { label: "How many", value: 1, least: 1, most, rephrase: phrase },
+    run: async (_option, value) => {
+      const reply = await changes.launch(resource.name, value);
+      live.tell(new Set(ALL));
+      return reply.message || `${plural(value, "node")} of ${resource.name} asked for.`;
+    },
+  });
+}
+
+export function askAuto(app: App, on: boolean): void {
+  app.ask({
+    title: on ? "Switch automatic mode on?" : "Switch automatic mode off?",
+    lines: on
+      ? ["Nodes are launched for waiting jobs, and idle ones are removed, as the limits say."]
+      : [
+          "No node is launched or removed by itself. What people ask for is still done. Jobs that wait for new nodes wait on.",
+        ],
+    verb: on ? "Switch on" : "Switch off",
+    danger: !on,
+    refused: [],
+    run: async () => {
+      const reply = await changes.auto(on);
+      live.tell(new Set(ALL));
+      return reply.message || `Automatic mode is ${on ? "on" : "off"}.`;
+    },
+  });
+}
+
+export function askObserve(app: App, on: boolean): void {
+  app.ask({
+    title: on ? "Switch observe-only on?" : "Switch observe-only off?",
+    lines: on
+      ? [
+          "The service only looks, and lists what it would do. Nothing is launched, held or removed, not even when asked.",
+        ]
+      : ["The service acts: what it proposes now is done from the next decision on."],
+    verb: on ? "Only observe" : "Let it act",
+    danger: !on,
+    refused: [],
+    run: async () => {
+      const reply = await changes.observe(on);
+      live.tell(new Set(ALL));
+      return reply.message || `Observe-only is ${on ? "on" : "off"}.`;
+    },
+  });
+}
+
+export function askReload(app: App): void {
+  app.ask({
+    title: "Read the configuration again?",
+    lines: ["A configuration with mistakes is refused, and the old one stays in force."],
+    verb: "Reload",
+    danger: false,
+    refused: [],
+    run: async () => {
+      const reply = await changes.reload();
+      live.tell(new Set(ALL));
+      return reply.message || "The configuration was read again.";
+    },
+  });
+}
