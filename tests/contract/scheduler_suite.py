@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from dynamiccluster.errors import BusyError, NotFoundError
+from dynamiccluster.errors import BusyError, NotFoundError, TransientError
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.job import Job, JobState, Shape, Wait
@@ -103,9 +103,22 @@ def join(harness: Harness, *names: str) -> None:
     for name in names:
         address = harness.boot(name)
         harness.resolve(name, address)
-        harness.scheduler.add(name, address, RESOURCE)
+        _add(harness, name, address)
     for name in names:
         until(harness, is_up(name))
+
+
+def _add(harness: Harness, name: str, address: str, limit_s: float = 90) -> None:
+    """As the engine does: what fails for the moment is tried again. A daemon may remember that a name meant nothing."""
+    waited = 0.0
+    while True:
+        try:
+            return harness.scheduler.add(name, address, RESOURCE)
+        except TransientError:
+            if waited >= limit_s:
+                raise
+        harness.wait(2)
+        waited += 2
 
 
 def mark(node_id: str) -> str:

@@ -71,9 +71,12 @@ def test_of_ten_jobs_of_which_a_limit_lets_two_run_two_get_nodes(
 ) -> None:
     jobs = ten(bed, *words)
     service.until(lambda: len(service.living) == 2, 15, "two nodes")
-    answer = service.explain(jobs[-1])
-    assert any(words in answer["summary"] for words in said), answer  # ours, or Slurm's own once it has looked
-    assert "more nodes do not give" in answer["summary"]
+
+    def explained() -> bool:
+        summary = service.explain(jobs[-1])["summary"]  # ours, or Slurm's own once it has looked
+        return "more nodes do not give" in summary and any(words in summary for words in said)
+
+    service.until(explained, 15, f"the last job is told why: {service.explain(jobs[-1])}")
     at_most(service, 2, jobs)
     bed.cancel(*jobs)
 
