@@ -178,6 +178,7 @@ def build_plugins(settings: Settings, scheduler: Scheduler) -> dict[str, Plugin]
 
 def api_settings(settings: Settings) -> ApiSettings:
     server = settings.general.admin_server
+    proxy, pam = server.proxy, server.pam
     return ApiSettings(
         address=server.bind_address,
         port=server.port,
@@ -191,6 +192,13 @@ def api_settings(settings: Settings) -> ApiSettings:
         max_connections=server.max_connections,
         command_timeout_s=server.command_timeout_s,
         slow_client_s=server.slow_client_s,
+        series_file=f"{settings.general.store.path}.series",
+        proxies=tuple(proxy.addresses) if proxy else (),
+        proxy_secret=proxy.secret.get_secret_value() if proxy else "",
+        proxy_user_header=proxy.user_header if proxy else "",
+        proxy_roles=proxy.roles if proxy else {},
+        pam_service=pam.service if pam else "",
+        pam_roles=pam.roles if pam else {},
     )
 
 

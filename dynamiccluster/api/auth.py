@@ -13,13 +13,24 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 
-from dynamiccluster.api.tokens import Role
+from dynamiccluster.api.tokens import Role, Token
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Via(StrEnum):
+    """How somebody came in."""
+
+    ANONYMOUS = "anonymous"
+    SOCKET = "socket"
+    TOKEN = "token"  # noqa: S105 - a word
+    SESSION = "session"
+    PROXY = "proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,9 @@ class Caller:
 
     name: str
     role: Role
+    via: Via = Via.ANONYMOUS
+    token: Token | None = None
+    expires_at: float = 0.0  # of a session
 
 
 @lru_cache(maxsize=1024)
@@ -43,7 +57,7 @@ def peer(connection: socket.socket) -> Caller:
     """The user at the other end of a Unix socket, as the kernel vouches for it."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     _pid, uid, _gid = _UCRED.unpack(raw)
-    return Caller(f"{user_name(uid)} (uid {uid})", Role.ADMIN)
+    return Caller(f"{user_name(uid)} (uid {uid})", Role.ADMIN, Via.SOCKET)
 
 
 def bearer(header: str) -> str | None:

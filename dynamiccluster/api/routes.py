@@ -7,7 +7,19 @@ import re
 
 from tornado.web import Application, RequestHandler
 
-from dynamiccluster.api.handlers import about, dashboard, health, jobs, metrics, nodes, power, resources, service, watch
+from dynamiccluster.api.handlers import (
+    about,
+    dashboard,
+    health,
+    jobs,
+    metrics,
+    nodes,
+    power,
+    resources,
+    service,
+    session,
+    watch,
+)
 from dynamiccluster.api.handlers.base import ApiHandler, Context, NotFoundHandler
 
 log = logging.getLogger(__name__)
@@ -37,6 +49,7 @@ OURS: tuple[Route, ...] = (
     ("/readyz", health.Ready),
     ("/metrics", metrics.Metrics),
     ("/api/v1/openapi.json", about.OpenApi),
+    ("/api/v1/session", session.LogIn),
     ("/api/v1/overview", watch.Overview),
     ("/api/v1/status", service.Status),
     ("/api/v1/attention", watch.Attention),

@@ -26,7 +26,8 @@ class ApiSettings:
     series_file: str = ""  # where the past of the charts is kept; "" = only in memory
     graphite_url: str = ""  # Graphite's web address, for graphs in the dashboard; "" = none
     graphite_prefix: str = ""  # of our figures there; "" = none are sent
-    trusted_proxies: tuple[str, ...] = ()  # addresses whose word on who asks is believed
+    proxies: tuple[str, ...] = ()  # addresses or networks of proxies whose word on who asks is believed
+    proxy_secret: str = ""  # what they prove themselves with
     proxy_user_header: str = ""  # the header in which they name the user; "" = none is believed
     proxy_roles: Mapping[str, str] = field(default_factory=dict)  # user -> role; "*" = everybody else
     pam_service: str = ""  # PAM service for log-in with a password; "" = none

@@ -107,6 +107,14 @@ class TokenFile:
                 found = token
         return found
 
+    def role_of(self, digest: str) -> Role:
+        """The role of the token with this hash; none if there is none any more."""
+        try:
+            self._read()
+        except BadConfigError:
+            return Role.NOBODY
+        return next((token.role for token in self._tokens if token.digest == digest), Role.NOBODY)
+
     def _read(self) -> None:
         try:
             info = self._path.stat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -20,6 +21,7 @@ from dynamiccluster.config.fields import (
     Positive,
     Says,
     Seconds,
+    Secret,
     Section,
     SiteName,
     Text,
@@ -27,6 +29,9 @@ from dynamiccluster.config.fields import (
 )
 from dynamiccluster.config.schema_plugins import ConfigChecker
 from dynamiccluster.model.policy import DeadJobs
+
+MIN_SECRET = 20
+"""Characters of a proxy's secret: nobody's guess."""
 
 DEFAULT_CLUSTER_ID = "dynamiccluster"
 
@@ -70,6 +75,47 @@ class GeneralTimers(Section):
     )
 
 
+Roles = dict[str, Literal["viewer", "operator", "admin"]]
+"""Who may do what."""
+
+
+class Proxy(Section):
+    """A reverse proxy that authenticates users. Its word is believed only with its secret: on a login node everybody
+    can connect from loopback."""
+
+    addresses: Texts = Field(
+        ("127.0.0.1", "::1"), description="Addresses or networks that the proxy connects from.", examples=[["10.0.0.5"]]
+    )
+    user_header: Text = Field("X-Remote-User", description="The header in which it names the user.")
+    secret: Secret = Field(description="What it sends as `X-Proxy-Secret`, at least 20 characters.")
+    roles: Roles = Field(
+        default_factory=dict,
+        description="Role of each user: viewer, operator or admin; `*` is everybody else. Not listed: none.",
+        examples=[{"ada": "admin", "*": "viewer"}],
+    )
+
+    @model_validator(mode="after")
+    def _strong(self) -> Proxy:
+        if len(self.secret.get_secret_value()) < MIN_SECRET:
+            raise ValueError(f"its secret is shorter than {MIN_SECRET} characters")
+        for address in self.addresses:
+            try:
+                ipaddress.ip_network(address, strict=False)
+            except ValueError:
+                raise ValueError("an address of the proxy is neither an address nor a network") from None
+        return self
+
+
+class Pam(Section):
+    """Log-in to the dashboard with an account of this machine. Needs the extra `pam`."""
+
+    service: Text = Field("dynamiccluster", description="Name of the PAM service, a file in /etc/pam.d.")
+    roles: Roles = Field(
+        description="Role of each account, or of a group as `@GROUP`: viewer, operator or admin. Not listed: none.",
+        examples=[{"ada": "admin", "@hpcadmin": "operator"}],
+    )
+
+
 class AdminServer(Section):
     """Where the REST API and the dashboard listen."""
 
@@ -109,6 +155,8 @@ class AdminServer(Section):
     max_connections: Positive = Field(256, description="Connections at the same time, for TCP and socket each.")
     command_timeout_s: Interval = Field(60.0, description="How long a change may wait until it is stored.")
     slow_client_s: Interval = Field(20.0, description="How long a client may take to send or receive.")
+    proxy: Proxy | None = Field(None, description="A reverse proxy that says who asks. Absent: none is believed.")
+    pam: Pam | None = Field(None, description="Log-in with a password. Absent: with tokens only.")
 
 
 def _method_only(value: Any) -> Any:

@@ -107,7 +107,7 @@ def test_beyond_loopback_even_reading_needs_a_token(
     monkeypatch.setattr(auth, "is_loopback", lambda _address: False)
     path, token = tokens
     with live(tmp_path, tokens_file=str(path)) as api:
-        for asked in ("/job", "/healthz", "/dashboard", "/nothere"):
+        for asked in ("/job", "/healthz", "/api/v1/overview", "/nothere"):
             assert api.ask("GET", asked).status == 401
         assert api.ask("GET", "/job", headers={"Authorization": f"Bearer {token}", "Host": "any.name"}).status == 200
         assert api.ask("GET", "/job", unix=True).status == 200

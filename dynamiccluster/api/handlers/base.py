@@ -93,7 +93,7 @@ class ApiHandler(RequestHandler):
     def prepare(self) -> None:
         method = self.request.method or ""
         self.operation = operation_of(type(self), "GET" if method == "HEAD" else method)
-        self.caller = self.context.gate.caller(self.request)
+        self.caller = self.context.gate.caller(self.request, method not in READING and not self.open_to_all)
         needed = Role.VIEWER if method in READING else Role.OPERATOR
         if self.operation:
             needed = self.operation.needs(method)

@@ -1,0 +1,269 @@
+"""Browsers that log in: by token, password or proxy, and what others on the same machine could try."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_api import Answer, Live, live
+
+from dynamiccluster.api import pam
+from dynamiccluster.api.pam import role_of, usable
+from dynamiccluster.api.sessions import LASTS_S, MOST, Sessions
+from dynamiccluster.api.tokens import Role, make_token
+from dynamiccluster.testing.bridge import InlineBridge
+
+ISSUE = (
+    *("/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+    *("-nodes", "-subj", "/CN=localhost", "-days", "2"),
+)
+
+HOLD = "/api/v1/nodes/n1/hold"
+PROXY_SECRET = "a-secret-of-the-proxy-0123"
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> dict[str, str]:
+    """Secrets by role; the file is ``tmp_path/tokens``."""
+    found, lines = {}, []
+    for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN):
+        secret, kept = make_token(role.name.lower(), role)
+        found[role.name.lower()] = secret
+        lines.append(kept.line())
+    path = tmp_path / "tokens"
+    path.write_text("\n".join(lines) + "\n")
+    path.chmod(0o600)
+    return found
+
+
+@pytest.fixture
+def api(tmp_path: Path, tokens: dict[str, str]) -> Iterator[Live]:
+    with live(tmp_path, tokens_file=str(tmp_path / "tokens")) as running:
+        yield running
+
+
+def log_in(api: Live, headers: dict[str, str] | None = None, **wish: str) -> tuple[Answer, dict[str, str]]:
+    """The answer, and the headers of a page that has logged in."""
+    answer = api.ask("POST", "/api/v1/session", wish, headers=headers)
+    cookie = answer.headers.get("set-cookie", "").partition(";")[0]
+    return answer, {"Cookie": cookie, "X-CSRF-Token": answer.json.get("csrf", "")}
+
+
+def test_session_reads_and_changes_by_the_role_of_its_token(api: Live, tokens: dict[str, str]) -> None:
+    answer, page = log_in(api, token=tokens["operator"])
+    assert (answer.status, answer.json["role"], answer.json["via"]) == (200, "operator", "session")
+    flags = answer.headers["set-cookie"].lower()
+    assert "httponly" in flags
+    assert "samesite=strict" in flags
+    assert api.ask("POST", HOLD, headers=page).status == 200
+    assert api.service.commands[-1].actor == "token operator"
+    assert api.ask("PUT", "/api/v1/auto", headers=page).json["error"]["code"] == "role"
+
+
+def test_a_stolen_cookie_reads_but_changes_nothing(api: Live, tokens: dict[str, str]) -> None:
+    """Cookies go to all ports of a host: whoever serves pages on another one of a login node may be sent ours."""
+    _, page = log_in(api, token=tokens["admin"])
+    stolen = {"Cookie": page["Cookie"]}
+    told = api.ask("GET", "/api/v1/session", headers=stolen).json
+    assert (told["role"], told["csrf"]) == ("admin", "")
+    for wrong in ({}, {"X-CSRF-Token": "x"}, {"X-CSRF-Token": "by-proxy"}):
+        answer = api.ask("POST", HOLD, headers=stolen | wrong)
+        assert (answer.status, answer.json["error"]["code"]) == (403, "csrf")
+    assert api.service.commands == []
+    assert api.ask("POST", HOLD, headers=page).status == 200
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"Origin": "http://evil.example.org"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_pages_of_others_change_nothing_and_log_nobody_in(
+    api: Live, tokens: dict[str, str], foreign: dict[str, str]
+) -> None:
+    _, page = log_in(api, token=tokens["admin"])
+    assert api.ask("POST", HOLD, headers=page | foreign).status == 403
+    assert log_in(api, foreign, token=tokens["admin"])[0].status == 403
+    assert api.ask("DELETE", "/api/v1/session", headers=page | foreign).status == 403
+    assert api.ask("POST", HOLD, headers=page | {"Origin": api.url}).status == 200
+
+
+def test_a_name_that_is_not_ours_is_refused_before_anything_else(api: Live, tokens: dict[str, str]) -> None:
+    _, page = log_in(api, token=tokens["admin"])
+    for path in ("/api/v1/session", "/api/v1/nodes", "/dashboard"):
+        answer = api.ask("GET", path, headers=page | {"Host": "rebound.example.org"})
+        assert (answer.status, answer.json["error"]["code"]) == (403, "host-not-allowed")
+
+
+def test_log_out_ends_the_session(api: Live, tokens: dict[str, str]) -> None:
+    _, page = log_in(api, token=tokens["admin"])
+    assert api.ask("DELETE", "/api/v1/session", headers=page).status == 200
+    assert api.ask("GET", "/api/v1/session", headers=page).json["via"] == "anonymous"
+    assert api.ask("POST", HOLD, headers=page).status == 403
+
+
+def test_revoking_a_token_ends_its_sessions(api: Live, tokens: dict[str, str], tmp_path: Path) -> None:
+    _, page = log_in(api, token=tokens["admin"])
+    path = tmp_path / "tokens"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("admin")))
+    assert api.ask("POST", HOLD, headers=page).status == 403
+    assert api.ask("GET", "/api/v1/session", headers=page).json["role"] == "viewer"
+
+
+def test_a_session_ends_after_a_day_s_work(api: Live, tokens: dict[str, str]) -> None:
+    _, page = log_in(api, token=tokens["admin"])
+    api.clock.at += LASTS_S + 1.0
+    assert api.ask("POST", HOLD, headers=page).status == 403
+
+
+def test_guessing_is_slowed_down(api: Live) -> None:
+    found = [log_in(api, token=f"dct_{number}")[0].status for number in range(12)]
+    assert found == [401] * 10 + [429] * 2
+
+
+@pytest.mark.parametrize("wish", [{}, {"token": "x", "user": "y"}, {"user": "ada", "password": "x"}, {"tokn": "x"}])
+def test_odd_log_ins_are_refused(api: Live, wish: dict[str, str]) -> None:
+    assert log_in(api, **wish)[0].status == 400
+
+
+def test_sessions_are_bounded_and_hashed() -> None:
+    sessions = Sessions()
+    cookies = [sessions.open("x", lambda: Role.ADMIN, 0.0, 0.0)[0] for _ in range(MOST + 5)]
+    assert sessions.find(cookies[0], 1.0) is None
+    assert sessions.find(cookies[-1], 1.0) is not None
+    assert cookies[-1] not in str(sessions._known)
+
+
+# --- behind a proxy ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[Live]:
+    roles = {"ada": "admin", "*": "viewer"}
+    with live(
+        tmp_path,
+        proxies=("127.0.0.0/8",),
+        proxy_secret=PROXY_SECRET,
+        proxy_user_header="X-Remote-User",
+        proxy_roles=roles,
+    ) as running:
+        yield running
+
+
+def test_a_proxy_s_word_is_believed_with_its_secret_only(proxied: Live) -> None:
+    ada = {"X-Remote-User": "ada", "X-Proxy-Secret": PROXY_SECRET}
+    assert proxied.ask("GET", "/api/v1/session", headers=ada).json["csrf"] == "by-proxy"
+    assert proxied.ask("POST", HOLD, headers=ada).json["error"]["code"] == "csrf"
+    assert proxied.ask("POST", HOLD, headers=ada | {"X-CSRF-Token": "by-proxy"}).status == 200
+    assert proxied.service.commands[-1].actor == "proxy ada"
+    assert proxied.ask("POST", HOLD, headers=ada | {"X-CSRF-Token": "x", "Origin": "http://evil"}).status == 403
+    bob = ada | {"X-Remote-User": "bob", "X-CSRF-Token": "by-proxy"}
+    assert proxied.ask("POST", HOLD, headers=bob).json["error"]["code"] == "role"
+    for forged in ({}, {"X-Proxy-Secret": ""}, {"X-Proxy-Secret": "a"}, {"X-Proxy-Secret": PROXY_SECRET + "x"}):
+        answer = proxied.ask("GET", "/api/v1/nodes", headers={"X-Remote-User": "ada"} | forged)
+        assert (answer.status, answer.json["error"]["code"]) == (403, "proxy")
+
+
+def test_other_addresses_are_no_proxies(tmp_path: Path) -> None:
+    forged = {"X-Remote-User": "ada", "X-Proxy-Secret": PROXY_SECRET}
+    with live(tmp_path, proxies=("10.0.0.5",), proxy_secret=PROXY_SECRET, proxy_user_header="X-Remote-User") as api:
+        assert api.ask("GET", "/api/v1/nodes", headers=forged).status == 403
+    with live(tmp_path) as api:
+        assert api.ask("POST", HOLD, headers=forged | {"X-CSRF-Token": "by-proxy"}).json["error"]["code"] == "read-only"
+
+
+# --- passwords --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_pam(tmp_path: Path, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """PAM is a function here that lets ``ada`` in, and nobody else."""
+
+    def authenticate(account: str, password: str, service: str) -> bool:
+        assert service == "dynamiccluster"
+        return (account, password) == ("ada", "right")
+
+    monkeypatch.setattr("dynamiccluster.api.server.authenticator", lambda: authenticate)
+    monkeypatch.setattr("dynamiccluster.api.handlers.session.groups_of", lambda account: frozenset({"hpc"}))
+    settings = {
+        "pam_service": "dynamiccluster",
+        "pam_roles": {"@hpc": "operator"},
+        "bridge": InlineBridge(random.Random(1), (0.0, 0.0)),
+    }
+    with live(tmp_path, bridge, tokens_file=str(tmp_path / "tokens"), **settings) as running:
+        yield running
+
+
+def test_an_account_logs_in_and_gets_the_role_of_its_group(with_pam: Live) -> None:
+    assert with_pam.ask("GET", "/api/v1/session").json["ways"] == ["token", "password"]
+    answer, page = log_in(with_pam, user="ada", password="right")
+    assert (answer.json["name"], answer.json["role"]) == ("pam ada", "operator")
+    assert with_pam.ask("POST", HOLD, headers=page).status == 200
+    assert with_pam.service.commands[-1].actor == "pam ada"
+    assert log_in(with_pam, user="ada", password="wrong")[0].json["error"]["code"] == "bad-password"
+
+
+def test_passwords_are_not_guessed_for_long(with_pam: Live) -> None:
+    found = [log_in(with_pam, user="ada", password=str(number))[0].status for number in range(11)]
+    assert found == [401] * 10 + [429]
+    assert log_in(with_pam, user="ada", password="right")[0].status == 429
+
+
+@pytest.mark.parametrize(
+    ("account", "password"), [("../etc", "x"), ("a\0b", "x"), ("ada", "x\0"), ("ada", ""), ("-x", "y"), ("a" * 99, "x")]
+)
+def test_odd_names_and_passwords_never_reach_pam(account: str, password: str) -> None:
+    assert not usable(account, password)
+
+
+def test_roles_are_the_highest_of_name_and_groups() -> None:
+    roles = {"ada": "viewer", "@hpc": "operator", "root": "admin", "@ada": "admin"}
+    assert role_of("ada", frozenset({"hpc"}), roles) is Role.OPERATOR
+    assert role_of("ada", frozenset(), roles) is Role.VIEWER
+    assert role_of("eve", frozenset({"users"}), roles) is Role.NOBODY
+    assert role_of("@hpc", frozenset(), roles) is Role.OPERATOR
+    assert not usable("@hpc", "x")
+
+
+def test_groups_of_a_real_account() -> None:
+    assert "root" in pam.groups_of("root")
+    assert pam.groups_of("no-such-account-here") == frozenset()
+
+
+def test_secrets_of_log_ins_are_not_logged(
+    with_pam: Live, tokens: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    answer, page = log_in(with_pam, token=tokens["admin"])
+    log_in(with_pam, user="ada", password="right")
+    log_in(with_pam, user="ada", password="hunter2-guess")
+    said = caplog.text + json.dumps([repr(one) for one in with_pam.service.history])
+    for secret in (tokens["admin"], page["Cookie"].partition("=")[2], answer.json["csrf"], "hunter2-guess"):
+        assert secret not in said
+    assert "token admin has logged in from 127.0.0.1" in said
+
+
+def test_under_tls_the_cookie_is_for_tls_only(tmp_path: Path, tokens: dict[str, str]) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    subprocess.run([*ISSUE, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    files = {"tokens_file": str(tmp_path / "tokens"), "tls_certificate": str(certificate), "tls_key": str(key)}
+    with live(tmp_path, **files) as api:
+        context = ssl.create_default_context(cafile=str(certificate))
+        context.check_hostname = False
+        connection = http.client.HTTPSConnection("127.0.0.1", api.port, timeout=10, context=context)
+        body = json.dumps({"token": tokens["admin"]})
+        connection.request("POST", "/api/v1/session", body, {"Content-Type": "application/json"})
+        flags = connection.getresponse().headers["Set-Cookie"].lower()
+        connection.close()
+    assert "secure" in flags
