@@ -97,7 +97,10 @@ class Ec2Config(ScriptedCloud):
     )
     launch_template: LaunchTemplate | None = Field(None, description="What launches start from.")
     tags: dict[Text, Text] = Field(
-        default_factory=dict, description="Tags of instances and volumes.", examples=[{"project": "hpc"}]
+        default_factory=dict,
+        max_length=10,
+        description="Tags of instances and volumes, ten at most.",
+        examples=[{"project": "hpc"}],
     )
     imds_hop_limit: Positive = Field(
         1, description="How far the instance metadata service answers; 2 for containers. Version 2 is always required."

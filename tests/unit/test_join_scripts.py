@@ -247,8 +247,8 @@ def test_the_name_of_the_settings_becomes_the_machines(machine: Machine) -> None
 TOKEN = "AQAEAtoken=="
 EC2 = {
     "/latest/meta-data/ami-launch-index": "1",
-    "/latest/meta-data/tags/instance/dynamiccluster:node.0": "n1 small-aa",
-    "/latest/meta-data/tags/instance/dynamiccluster:node.1": "n2 small-bb",
+    "/latest/meta-data/tags/instance/dynamiccluster:nodes.0": "small-aa=n1 small-bb=n2",
+    "/latest/meta-data/tags/instance/dynamiccluster:nodes.1": "small-cc",
 }
 META = {
     "keys": [{"name": "somebodys-key"}],
@@ -294,14 +294,24 @@ def metadata() -> Iterator[tuple[str, type[Metadata]]]:
     ("documents", "with_token", "name"),
     [
         (EC2, True, "small-bb"),
-        ({**EC2, "/latest/meta-data/ami-launch-index": "2"}, True, "wn-1"),  # no such tag
+        ({**EC2, "/latest/meta-data/ami-launch-index": "2"}, True, "small-cc"),
+        ({**EC2, "/latest/meta-data/ami-launch-index": "3"}, True, "wn-1"),  # no such tag
         ({**EC2, "/latest/meta-data/ami-launch-index": "<html>"}, True, "wn-1"),
         ({"/openstack/latest/meta_data.json": json.dumps(META)}, False, "small-2"),
         ({"/openstack/latest/meta_data.json": json.dumps(META | {"meta": {"host_name": "small-3"}})}, False, "small-3"),
         ({"/openstack/latest/meta_data.json": "<html>"}, False, "wn-1"),
         ({}, False, "wn-1"),
     ],
-    ids=["ec2", "ec2 without tag", "ec2 odd", "openstack", "openstack metadata", "openstack odd", "none"],
+    ids=[
+        "ec2",
+        "ec2 next tag",
+        "ec2 without tag",
+        "ec2 odd",
+        "openstack",
+        "openstack metadata",
+        "openstack odd",
+        "none",
+    ],
 )
 def test_a_machine_finds_its_name(
     machine: Machine,

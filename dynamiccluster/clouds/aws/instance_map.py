@@ -2,7 +2,7 @@
 
 Everything an instance is found by is in the tags that its launch request carries, so that there is no moment in which
 a machine exists without them. A request for several machines has one set of tags; which of its nodes a machine is
-tells its launch index.
+tells its launch index. Node after node stands in as few tags as hold them: every list brings all tags of a machine.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ CLUSTER_TAG = "dynamiccluster:cluster"
 LAUNCH_TAG = "dynamiccluster:launch"
 RESOURCE_TAG = "dynamiccluster:resource"
 OFFERING_TAG = "dynamiccluster:offering"
-NODE_TAG = "dynamiccluster:node."
-"""With the launch index: ``NODE_ID HOST_NAME``."""
+NODES_TAG = "dynamiccluster:nodes."
+"""With a number from 0: the launch's nodes in the order of launch indices, ``HOST_NAME=NODE_ID`` each, or ``HOST_NAME``
+where that ends with ``-NODE_ID``. ``scripts/join/machine`` reads it, too."""
 
-MOST_NODES = 40
-"""Nodes of one request: EC2 takes 50 tags."""
+MOST_NODES = 100
+"""Nodes of one request: with the longest names they take 34 of the 50 tags that EC2 allows, and the
+site may have ten."""
+
+_VALUE = 256  # characters of a tag's value
 
 _STATES = {
     "pending": InstanceState.PENDING,
@@ -44,7 +48,7 @@ def tags_of(
         LAUNCH_TAG: launch_id,
         RESOURCE_TAG: resource,
         **({OFFERING_TAG: offering} if offering else {}),
-        **{f"{NODE_TAG}{index}": f"{spec.node_id} {spec.host_name}" for index, spec in enumerate(specs)},
+        **{f"{NODES_TAG}{number}": value for number, value in enumerate(_packed(specs))},
     }
     return {"Name": name, **site, **ours}
 
@@ -97,10 +101,29 @@ def to_launched(described: Mapping[str, Any]) -> LaunchedInstance:
     )
 
 
+def _packed(specs: Sequence[NodeSpec]) -> list[str]:
+    values: list[str] = []
+    for spec in specs:
+        plain = spec.node_id and spec.host_name.rpartition("-")[2] == spec.node_id
+        word = spec.host_name if plain else f"{spec.host_name}={spec.node_id}"
+        if values and len(values[-1]) + 1 + len(word) <= _VALUE:
+            values[-1] += f" {word}"
+        else:
+            values.append(word)
+    return values
+
+
 def _node(described: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str, str]:
-    """Which node of its launch a machine is: id and host name."""
-    node_id, _, host_name = tags.get(f"{NODE_TAG}{described.get('AmiLaunchIndex', 0)}", "").partition(" ")
-    return node_id, host_name
+    """Which node of its launch a machine is: id and host name; empty if its tags do not say."""
+    index, number = int(described.get("AmiLaunchIndex", 0)), 0
+    while (value := tags.get(f"{NODES_TAG}{number}")) is not None:
+        words = value.split()
+        if index < len(words):
+            host_name, _, node_id = words[index].partition("=")
+            return node_id or host_name.rpartition("-")[2], host_name
+        index -= len(words)
+        number += 1
+    return "", ""
 
 
 def _seconds(at: object) -> float:

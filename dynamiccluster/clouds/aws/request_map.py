@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dynamiccluster.clouds.aws.instance_map import NODES_TAG
 from dynamiccluster.model.action import NodeSpec
 
 SPOT, ON_DEMAND = "spot", "on-demand"
@@ -89,8 +90,10 @@ def run_instances(
 
 
 def _tags(config: Mapping[str, Any], kind: str, tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """``kind``: of thing. Which node a machine is stands on the machine alone."""
     own = config.get("volume_tags", {}) if kind == "volume" else {}
-    return [{"Key": key, "Value": value} for key, value in {**own, **tags}.items()]
+    kept = {key: value for key, value in tags.items() if kind == "instance" or not key.startswith(NODES_TAG)}
+    return [{"Key": key, "Value": value} for key, value in {**own, **kept}.items()]
 
 
 def _spot(config: Mapping[str, Any]) -> dict[str, Any]:

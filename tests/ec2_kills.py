@@ -1,0 +1,75 @@
+"""Launches while the process dies at random moments and replies are lost: for a test, and at length for the soak."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+from ec2_rig import Ec2Rig
+from ec2_site import Ec2Site, Fault
+
+from dynamiccluster.model.command import CommandKind, ReplyCode
+
+LONGEST_LIFE_S = 12.0
+BETWEEN_S = 5.0
+MOST_AT_ONCE = 3
+MOST_ALIVE = 40
+CODES = ("lost", "InternalError", "InsufficientInstanceCapacity", "RequestLimitExceeded")
+
+
+@dataclass
+class Tally:
+    launches: int = 0
+    machines: int = 0
+    deaths: int = 0
+    faults: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.launches} launches, {self.machines} machines, {self.deaths} deaths, {self.faults} faults"
+
+
+async def launch_and_die(site: Ec2Site, launches: int, seed: int) -> Tally:
+    """So many launches, each with a death of the process within seconds. In between it comes to rest sometimes, and
+    then what exists is what is recorded; in the end everything is ended, and nothing is left.
+
+    :raises AssertionError: it is not so.
+    """
+    rng, tally = random.Random(seed), Tally()
+    rig = Ec2Rig(site, seed)
+    while tally.launches < launches:
+        rig.start()
+        await rig.ready()
+        if rng.random() < 0.3:
+            site.faults[:] = [Fault("RunInstances", rng.choice(CODES), times=1)]
+            tally.faults += 1
+        for _ in range(rng.randint(1, 2)):
+            reply = await rig.ask(CommandKind.LAUNCH, count=rng.randint(1, MOST_AT_ONCE))
+            tally.launches += reply.code is ReplyCode.OK
+            await asyncio.sleep(rng.uniform(0.0, 0.2))
+        if reply.code is not ReplyCode.OK or rng.random() < 0.1 or len(rig.nodes) > MOST_ALIVE:
+            site.faults.clear()
+            await _rest(rig, site)
+            await rig.ask(CommandKind.RESET)
+            await rig.end_all()
+            await rig.stop()
+        else:
+            await asyncio.sleep(rng.uniform(0.0, LONGEST_LIFE_S))
+            await rig.kill()
+            tally.deaths += 1
+            await asyncio.sleep(rng.uniform(0.0, BETWEEN_S))
+    site.faults.clear()
+    rig.start()
+    await rig.ready()
+    await _rest(rig, site)
+    await rig.end_all()
+    await rig.stop()
+    tally.machines = site.made()
+    return tally
+
+
+async def _rest(rig: Ec2Rig, site: Ec2Site) -> None:
+    await rig.until(rig.settled)
+    recorded = rig.recorded()
+    assert set(recorded) == site.living(), "instances found are not those recorded"
+    assert set(recorded.values()) <= {1}, "a node stands for two instances, or two for one"
