@@ -23,6 +23,7 @@ MODULES = {
     "parse-sge": "parse_sge",
     "parse-slurm": "parse_slurm",
     "parse-torque": "parse_torque",
+    "poll-aws": "poll_aws",
     "reaction": "reaction",
 }
 """Name on the command line -> module."""
