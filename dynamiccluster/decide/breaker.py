@@ -15,16 +15,31 @@ from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.errors import ErrorClass
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.memory import Backoff, Breaker, BreakerState
+from dynamiccluster.model.offer import SPOT
 from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.retry import Pause
 from dynamiccluster.model.worker_node import NodeState
+
+MARKETS = (SPOT, "on-demand")
+"""How the names of offerings end where there are markets."""
 
 
 def offering_key(resource: Resource, offering: str = "") -> str:
     """Where "sold out" is remembered: the offering that the cloud named, the resource's own, or the resource."""
     named = offering or resource.offering
     return f"offering:{named}" if named else f"resource:{resource.name}"
+
+
+def spot_key(resource: Resource) -> str:
+    """Where is remembered since when a menu lacks spot capacity."""
+    return f"spot:{resource.name}"
+
+
+def market_key(tenancy: str, offering: str) -> str:
+    """Where "over quota" is remembered of one market of a tenancy; "" if the offering names no market."""
+    market = offering.rpartition("/")[2]
+    return f"market:{tenancy}/{market}" if market in MARKETS else ""
 
 
 def launch_refused(draft: Draft, resource: Resource, error_class: str, error: str, offering: str = "") -> None:
@@ -36,7 +51,8 @@ def launch_refused(draft: Draft, resource: Resource, error_class: str, error: st
             if offering and offering != resource.offering:  # the cloud's own word for it, at which no gate looks
                 _back_off(draft, f"resource:{name}", error_class, error, name)
         case ErrorClass.QUOTA:
-            _back_off(draft, f"resource:{name}", error_class, error, name)
+            market = market_key(resource.tenancy, offering)
+            _back_off(draft, market or f"resource:{name}", error_class, error, name)
         case ErrorClass.THROTTLED:
             _back_off(draft, f"tenancy:{resource.tenancy}", error_class, error, name)
         case ErrorClass.AUTH | ErrorClass.BAD_CONFIG:
@@ -44,10 +60,23 @@ def launch_refused(draft: Draft, resource: Resource, error_class: str, error: st
         case _:
             if _back_off(draft, f"launch:{name}", error_class, error, name):
                 failed(draft, name, error)
+    if resource.menu is not None and error_class in (ErrorClass.CAPACITY, ErrorClass.QUOTA):
+        _spot_is_lacking(draft, resource, error_class, error)
     breaker = draft.breakers.get(name)
     if breaker and breaker.state is BreakerState.HALF_OPEN:
         # whatever refused the trial, the trial is over: another may follow when its back-off allows
         draft.breakers[name] = replace(breaker, trial_node="")
+
+
+def _spot_is_lacking(draft: Draft, resource: Resource, error_class: str, error: str) -> None:
+    """From the first refusal on, work of a menu waits for spot capacity as long as it says."""
+    if resource.menu is None or not resource.offering.endswith(f"/{SPOT}"):
+        return
+    key, clock = spot_key(resource), draft.obs(ENGINE)
+    known = draft.backoffs.get(key)
+    wait_s = resource.menu.try_spot_s if known is None else max(known.until_obs - clock, 0.0)
+    draft.backoffs[key] = Backoff(clock + wait_s, draft.now + wait_s, 1, error_class, error)
+    draft.wake(draft.now + wait_s)
 
 
 def failed(draft: Draft, name: str, error: str, *, at_once: bool = False, useless: bool = False) -> None:
@@ -132,13 +161,25 @@ def launched(draft: Draft, resource: Resource) -> None:
 def reset(draft: Draft, resource: Resource) -> None:
     """An operator looked: forget failures and back-offs."""
     draft.breakers.pop(resource.name, None)
-    for key in (*_own_keys(resource), f"tenancy:{resource.tenancy}"):
+    markets = [market_key(resource.tenancy, f"/{market}") for market in MARKETS]
+    offerings = [f"offering:{name}" for name in _offerings(draft, resource)]
+    for key in (*_own_keys(resource), f"tenancy:{resource.tenancy}", spot_key(resource), *markets, *offerings):
         draft.backoffs.pop(key, None)
+
+
+def _offerings(draft: Draft, resource: Resource) -> list[str]:
+    """What a menu's cloud offers for it; nothing for other resources."""
+    view = draft.snapshot.clouds.get(resource.tenancy)
+    if resource.menu is None or view is None:
+        return []
+    return [offer.offering for offer in view.offers if offer.resource == resource.name]
 
 
 def _own_keys(resource: Resource) -> tuple[str, ...]:
     """Back-offs of the resource itself, without its tenancy's."""
-    return offering_key(resource), f"resource:{resource.name}", f"launch:{resource.name}"
+    keys = (offering_key(resource), f"resource:{resource.name}", f"launch:{resource.name}")
+    market = market_key(resource.tenancy, resource.offering)
+    return (*keys, market) if market else keys
 
 
 def advance(draft: Draft) -> None:
@@ -168,10 +209,10 @@ def _forget_old(draft: Draft) -> None:
         del draft.breakers[name]
     if not draft.backoffs:
         return
-    gone = ("resource:", "launch:", "tenancy:")
+    gone = ("resource:", "launch:", "tenancy:", "spot:")
     there = {f"tenancy:{known.tenancy}" for known in resources.values()}
     for name in resources:
-        there |= {f"resource:{name}", f"launch:{name}"}
+        there |= {f"resource:{name}", f"launch:{name}", f"spot:{name}"}
     for key, backoff in list(draft.backoffs.items()):
         if _over(draft, backoff) or (key.startswith(gone) and key not in there):
             del draft.backoffs[key]
@@ -197,6 +238,7 @@ def gate(draft: Draft, resource: Resource) -> Refusal | None:
         (offering_key(resource), Refusal.SOLD_OUT),
         (f"resource:{resource.name}", Refusal.SOLD_OUT),
         (f"launch:{resource.name}", Refusal.FAILING),
+        (market_key(resource.tenancy, resource.offering), Refusal.SOLD_OUT),
     ):
         backoff = draft.backoffs.get(key)
         if backoff and clock < backoff.until_obs:
@@ -219,6 +261,9 @@ def retry_at(draft: Draft, resource: Resource) -> float:
         backoff = draft.backoffs.get(key)
         if backoff and clock < backoff.until_obs:
             found.append(draft.now + backoff.until_obs - clock)
+    waits = [draft.backoffs.get(f"offering:{name}") for name in _offerings(draft, resource)]
+    if waits and all(wait is not None and clock < wait.until_obs for wait in waits):
+        found.append(min(draft.now + wait.until_obs - clock for wait in waits if wait is not None))
     return max(found, default=0.0)
 
 

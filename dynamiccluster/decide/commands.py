@@ -11,10 +11,12 @@ from dynamiccluster.decide.explain import SENTENCES
 from dynamiccluster.decide.launch import launch
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import open_ledger
+from dynamiccluster.decide.menus import kind_to_launch
 from dynamiccluster.decide.orphans import new_node_id, take_in_adopted, unclaimed_machine
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.memory import Override
+from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.resource import Provisioning, ResourceFlag
 from dynamiccluster.model.worker_node import COUNTED, NodeState, WorkerNode
 
@@ -134,13 +136,15 @@ def _resource_command(draft: Draft, command: Command) -> CommandReply:
 
 
 def _launch(draft: Draft, command: Command) -> CommandReply:
-    resource = draft.resource(command.target)
+    resource, offer = kind_to_launch(draft, command.target)
     if command.count < 1:
         return _no(command, ReplyCode.NOT_ALLOWED, "the number of nodes must be at least 1")
     if resource.provisioning is Provisioning.SCHEDULER:
         first = f"scontrol update nodename={resource.numbered(1)} state=POWER_UP"
         text = f"the scheduler itself picks the nodes of {resource.name}: have it switch one on (Slurm: {first})"
         return _no(command, ReplyCode.NOT_ALLOWED, text)
+    if resource.capacity.cores < 1:
+        return _no(command, ReplyCode.NOT_ALLOWED, f"{resource.name} {SENTENCES[Refusal.NO_SIZE]}")
     room, binding = open_ledger(draft).room(resource, command.count, by_hand=True)
     flag = draft.flag(resource.name)
     if room < command.count and flag is not ResourceFlag.NORMAL:
@@ -151,7 +155,7 @@ def _launch(draft: Draft, command: Command) -> CommandReply:
             ReplyCode.NOT_ALLOWED,
             f"{command.count} node(s) of {resource.name} asked, {room} possible, then it {SENTENCES[binding]}",
         )
-    made = launch(draft, resource, command.count, f"asked for by {command.actor}", actor=command.actor)
+    made = launch(draft, resource, command.count, f"asked for by {command.actor}", actor=command.actor, offer=offer)
     return _yes(command, f"launching {len(made)} node(s) of {resource.name}", tuple(made))
 
 

@@ -154,6 +154,7 @@ class Draft:
             address=node.address,
             instance_id=node.instance_id,
             instance_name=node.instance_name,
+            offer=node.offer if kind is ActionKind.HOST_ADD else None,
             mark=self._mark_of(node),
             **more,  # type: ignore[arg-type]  # only fields of Action are passed, by the callers in this room
         )

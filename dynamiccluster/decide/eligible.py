@@ -8,8 +8,8 @@ the same candidates and the same misfits.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,17 +18,33 @@ from dynamiccluster.decide.rows import Bools
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host
 from dynamiccluster.model.job import Shape
+from dynamiccluster.model.offer import Offer as CloudOffer
 from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.resource import Resource
+
+ORDER = tuple(Refusal)
+"""The later a refusal comes, the nearer was the resource to taking the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A resource as the packer sees it."""
+    """A resource as the packer sees it, or one choice of a resource that is a menu."""
 
     resource: Resource
     capacity: Capacity  # what its nodes really have
     row_class: int
+    choices: tuple[Offer, ...] = ()  # of a menu, best first; what follows is of each of them
+    chosen: CloudOffer | None = None  # what is launched
+    alike: tuple[CloudOffer, ...] = ()  # of the same size, to be taken in turn
+    tier: int = 0  # lower ones first, whatever they cost
+    reckoned: float = 0.0  # what an hour is reckoned to cost, interruptions included
+    spot: bool = False
+    closed: bool = False  # sold out for the moment
+
+    @property
+    def key(self) -> str:
+        """What has room or not."""
+        return f"{self.resource.name} {self.resource.offering}" if self.chosen else self.resource.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +70,20 @@ class Lot:
 class Eligibility:
     """Answers by lot, remembered for one tick."""
 
-    def __init__(self, takes: Sequence[tuple[Host | None, Resource | None]], offers: Sequence[Offer]) -> None:
+    def __init__(
+        self,
+        takes: Sequence[tuple[Host | None, Resource | None]],
+        offers: Sequence[Offer],
+        impatient: frozenset[str] = frozenset(),
+    ) -> None:
+        """``impatient``: menus that no longer wait for spot capacity."""
         self._takes = takes
         self._offers = offers
-        self._cores = sorted({offer.capacity.cores for offer in offers})
-        self._memory_mib = sorted({offer.capacity.memory_mib for offer in offers})
-        self._gpus = sorted({offer.capacity.gpus for offer in offers})
+        self._impatient = impatient
+        sizes = [each.capacity for offer in offers for each in offer.choices or (offer,)]
+        self._cores = sorted({size.cores for size in sizes})
+        self._memory_mib = sorted({size.memory_mib for size in sizes})
+        self._gpus = sorted({size.gpus for size in sizes})
         # how long hosts are free is all that a job's time limit is compared with
         self._free_for_s = sorted({host.free_for_s for host, _ in takes if host is not None and host.free_for_s})
         self._kinds: dict[object, Kind] = {}
@@ -94,7 +118,10 @@ class Eligibility:
         ties: dict[tuple[int, int], list[Offer]] = {}
         misfits: dict[str, Refusal] = {}
         for offer in self._offers:
-            refusal = match.misfit(shape, offer.resource)
+            if offer.resource.menu is not None:
+                offer, refusal = _of_menu(offer, lambda choice: match.misfit(shape, choice.resource))
+            else:
+                refusal = match.misfit(shape, offer.resource)
             if refusal:
                 misfits[offer.resource.name] = refusal
             else:
@@ -107,7 +134,12 @@ class Eligibility:
         for tie in kind.ties:
             fitting = []
             for offer in tie:
-                refusal = match.too_small(shape, offer.capacity)
+                if offer.choices:
+                    offer, refusal = _of_menu(offer, lambda choice: match.too_small(shape, choice.capacity))
+                    patient = offer.resource.name not in self._impatient
+                    offer = replace(offer, choices=in_turn(offer.choices, patient=patient))
+                else:
+                    refusal = match.too_small(shape, offer.capacity)
                 if refusal:
                     misfits[offer.resource.name] = refusal
                 else:
@@ -115,6 +147,27 @@ class Eligibility:
             if fitting:
                 ties.append(fitting)
         return Lot(len(self._lots), kind, ties, misfits)
+
+
+def _of_menu(offer: Offer, refuses: Callable[[Offer], Refusal | None]) -> tuple[Offer, Refusal | None]:
+    """The menu with those of its choices that do, or why the one that comes nearest does not."""
+    answers = [(refuses(choice), choice) for choice in offer.choices]
+    left = tuple(choice for refusal, choice in answers if refusal is None)
+    if left:
+        return replace(offer, choices=left), None
+    return offer, max((refusal for refusal, _ in answers if refusal), key=ORDER.index, default=Refusal.NO_SIZE)
+
+
+def in_turn(fitting: Sequence[Offer], *, patient: bool) -> tuple[Offer, ...]:
+    """Of the choices that hold a shape those whose turn it is: spot, and the others when there is none to be had.
+
+    ``patient``: it is worth waiting for spot capacity.
+    """
+    spot = tuple(choice for choice in fitting if choice.spot)
+    others = tuple(choice for choice in fitting if not choice.spot)
+    if not others or any(not choice.closed for choice in spot) or (spot and patient):
+        return spot
+    return others
 
 
 def _takes(shape: Shape, host: Host | None, resource: Resource | None) -> bool:

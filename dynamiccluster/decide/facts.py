@@ -287,7 +287,7 @@ def _joined(draft: Draft, node: WorkerNode, host: Host) -> None:
         )
     known = draft.policy.resources.get(node.resource)
     if known and host.total.cores > 0 and host.total.memory_mib > 0:
-        learn(draft, known, host.total)
+        learn(draft, known.offered(node.offer), host.total)
 
 
 # -- the clock ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import numpy as np
 from dynamiccluster.decide.demand import Group, Queue
 from dynamiccluster.decide.eligible import Eligibility
 from dynamiccluster.decide.limits import Ledger
-from dynamiccluster.decide.pack import Packing
+from dynamiccluster.decide.packing import Packing
 from dynamiccluster.model.job import Job
 from dynamiccluster.model.plan import Refusal
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from operator import attrgetter
 
-from dynamiccluster.decide import breaker, learned, match
+from dynamiccluster.decide import breaker, learned, match, menus
+from dynamiccluster.decide.counsel import Counsel, take_counsel
 from dynamiccluster.decide.demand import BY_SCHEDULER, MOST, Group, Queue, by_priority, whole
 from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
@@ -17,14 +18,16 @@ from dynamiccluster.decide.launch import launch, launch_nodes
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import Ledger, open_ledger
 from dynamiccluster.decide.orphans import new_node_ids
-from dynamiccluster.decide.pack import Packer, Packing
+from dynamiccluster.decide.pack import Packer
+from dynamiccluster.decide.packing import Packing
 from dynamiccluster.decide.rows import Row, Rows, Stage
 from dynamiccluster.decide.switched import launch_wanted
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.memory import Nomination
+from dynamiccluster.model.offer import Offer as CloudOffer
 from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
 from dynamiccluster.model.resource import Provisioning, Resource
-from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState
+from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
 
 _JOB_ID = attrgetter("job_id")
 
@@ -50,13 +53,20 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     before = open_ledger(draft)
     if act:
         launch_wanted(draft, before)
+    counsel = Counsel()
+    if any(offer.choices for offer in offers):
+        survey: dict[tuple[str, int], int] = {}
+        Packer(queue.groups, rows.copy(), before.copy(), eligibility, survey=survey).run(whole(queue))
+        counsel = take_counsel(survey, queue.groups, eligibility, before)
 
     def pack(served: Queue) -> tuple[Packing, Ledger]:
         ledger = before.copy()
-        packing = Packer(served.groups, rows.copy(), ledger, eligibility).run(whole(served), until_limited=True)
+        packer = Packer(served.groups, rows.copy(), ledger, eligibility, counsel.copy())
+        packing = packer.run(whole(served), until_limited=True)
         if packing.limited:
             ledger = before.copy()
-            packing = Packer(served.groups, rows.copy(), ledger, eligibility).run(by_priority(served))
+            packer = Packer(served.groups, rows.copy(), ledger, eligibility, counsel.copy())
+            packing = packer.run(by_priority(served))
         return packing, ledger
 
     packed = pack_gangs(queue, pack)
@@ -74,22 +84,32 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
 
 
 def _offers(draft: Draft) -> list[Offer]:
-    """Every configured resource, overrides applied; the class numbers follow in ``_rows``."""
-    return [
-        Offer(draft.resource(name), draft.memory.capacity_of(known), row_class)
-        for row_class, (name, known) in enumerate(draft.policy.resources.items())
-    ]
+    """Every configured resource, overrides applied, with row classes: one each, of menus one for each choice."""
+    offers: list[Offer] = []
+    row_class = 0
+    for name, known in draft.policy.resources.items():
+        resource = draft.resource(name)
+        choices = [
+            replace(choice, row_class=row_class + number)
+            for number, choice in enumerate(menus.choices(draft, resource))
+        ]
+        offers.append(Offer(resource, draft.memory.capacity_of(known), row_class, tuple(choices)))
+        row_class += max(len(choices), 1)
+    return offers
 
 
 def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligibility]:
     """Free capacity of all nodes and hosts. The first row classes are the offers', then one per kind of host."""
-    takes: list[tuple[Host | None, Resource | None]] = [(None, offer.resource) for offer in offers]
+    takes: list[tuple[Host | None, Resource | None]] = [
+        (None, each.resource) for offer in offers for each in offer.choices or (offer,)
+    ]
     by_resource = {offer.resource.name: offer for offer in offers}
     classes: dict[object, int] = {}
     found: list[Row] = []
 
     def add_host(name: str, host: Host, resource: Resource | None, stage: Stage) -> None:
-        key = (host.features, host.queues, host.gpu_type, host.free_for_s, resource.name if resource else "")
+        kind = (resource.name, resource.gpu_type) if resource else ()
+        key = (host.features, host.queues, host.gpu_type, host.free_for_s, *kind)
         row_class = classes.get(key)
         if row_class is None:
             row_class = classes[key] = len(takes)
@@ -101,6 +121,18 @@ def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligib
         whole = not used.cores and host.name not in hosts.occupied
         found.append(Row(name, row_class, stage, cores, memory_mib, gpus, whole))
 
+    def class_of(resource: Resource) -> int:
+        """Of a node on its way that was chosen from a menu, which may offer something else by now."""
+        key = ("coming", resource.name, resource.gpu_type)
+        if key not in classes:
+            classes[key] = len(takes)
+            takes.append((None, resource))
+        return classes[key]
+
+    def kind_of(node: WorkerNode) -> Resource | None:
+        known = draft.policy.resources.get(node.resource)
+        return known.offered(node.offer) if known else None
+
     ours = set()
     for node in draft.nodes.values():
         ours.add(node.host_name)
@@ -108,23 +140,25 @@ def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligib
         if node.state in COMING:
             offer = by_resource.get(node.resource)
             if offer:
-                has = offer.capacity
-                found.append(
-                    Row(node.node_id, offer.row_class, Stage.COMING, has.cores, has.memory_mib, has.gpus, True)
-                )
+                has, row_class = offer.capacity, offer.row_class
+                if node.offer is not None:
+                    has = draft.memory.capacity_of(offer.resource.offered(node.offer))
+                    row_class = class_of(offer.resource.offered(node.offer))
+                found.append(Row(node.node_id, row_class, Stage.COMING, has.cores, has.memory_mib, has.gpus, True))
         elif host is None or host.state is not HostState.UP:
             continue
         elif node.state in WORKING:
             if host.hold is None or host.hold.ours:  # ours: being released
-                add_host(node.node_id, host, draft.policy.resources.get(node.resource), Stage.FREE)
+                add_host(node.node_id, host, kind_of(node), Stage.FREE)
         elif node.state in (NodeState.HOLDING, NodeState.HELD) and node.hold_why is HoldWhy.SCALE_DOWN:
-            add_host(node.node_id, host, draft.policy.resources.get(node.resource), Stage.RECALLABLE)
+            add_host(node.node_id, host, kind_of(node), Stage.RECALLABLE)
     for name, host in hosts.by_name.items():
         if name not in ours and host.state is HostState.UP and host.hold is None:
             add_host(name, host, None, Stage.FREE)
     rows = Rows()
     rows.load(found)
-    return rows, Eligibility(takes, offers)
+    impatient = frozenset(offer.resource.name for offer in offers if menus.spot_is_short(draft, offer.resource))
+    return rows, Eligibility(takes, offers, impatient)
 
 
 def _recall(draft: Draft, packing: Packing) -> None:
@@ -136,12 +170,14 @@ def _launch_for_jobs(draft: Draft, queue: Queue, packing: Packing) -> None:
     # Node ids are given in the order of the purchases: as nodes on their way are filled in the order of their ids, the
     # next decision puts the same jobs onto the same nodes, and nothing is bought twice.
     node_ids = iter(new_node_ids(draft, sum(purchase.count for purchase in packing.purchases)))
-    wanted: dict[str, dict[str, str]] = {}  # resource -> node id -> job
+    wanted: dict[tuple[str, CloudOffer | None], dict[str, str]] = {}  # resource and offer -> node id -> job
     for purchase in packing.purchases:
         head = queue.groups[purchase.group].jobs[0].job_id
-        wanted.setdefault(purchase.resource, {}).update(dict.fromkeys(islice(node_ids, purchase.count), head))
-    for name, heads in wanted.items():
-        launch_nodes(draft, draft.resource(name), list(heads), _for_jobs(heads.values()))
+        kind = (purchase.resource, purchase.offer)
+        wanted.setdefault(kind, {}).update(dict.fromkeys(islice(node_ids, purchase.count), head))
+    for (name, offer), heads in wanted.items():
+        resource = draft.resource(name).offered(offer)
+        launch_nodes(draft, resource, list(heads), _for_jobs(heads.values()), offer=offer)
         draft.nominations.update((node_id, Nomination(until_obs=0.0, job_id=head)) for node_id, head in heads.items())
 
 
@@ -157,10 +193,10 @@ def _launch_trials(draft: Draft, packing: Packing, ledger: Ledger) -> None:
         if not breaker.on_trial(draft, name) or name in ledger.trials:
             continue
         if any(outcome.unplaced and outcome.refusals.get(name) is Refusal.CLOSED for outcome in packing.outcomes):
-            resource = draft.resource(name)
+            resource, offer = menus.kind_to_launch(draft, name)
             if ledger.room(resource)[0] >= 1:
                 ledger.take(resource, 1)
-                launch(draft, resource, 1, "trial: it may show whether it works again")
+                launch(draft, resource, 1, "trial: it may show whether it works again", offer=offer)
 
 
 def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
@@ -171,14 +207,14 @@ def _launch_for_minimum(draft: Draft, ledger: Ledger) -> None:
             healthy[node.resource] = healthy.get(node.resource, 0) + 1
     # in a fixed order: where the limits do not allow all minima, that of the file must not decide
     for name, _ in sorted(draft.policy.resources.items(), key=lambda item: (item[1].priority, item[0])):
-        resource = draft.resource(name)
+        resource, offer = menus.kind_to_launch(draft, name)
         lacking = resource.min_nodes - healthy.get(name, 0)
         if lacking > 0 and resource.provisioning is Provisioning.DEMAND:
             room, _ = ledger.room(resource)  # of use one by one, too
             count = min(lacking, room)
             if count > 0:
                 ledger.take(resource, count)
-                launch(draft, resource, count, f"minimum of {resource.min_nodes} node(s)")
+                launch(draft, resource, count, f"minimum of {resource.min_nodes} node(s)", offer=offer)
 
 
 # -- the report --------------------------------------------------------------------------------------

@@ -10,14 +10,17 @@ from dynamiccluster.decide.orphans import new_node_ids, request
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.launch import Launch, LaunchState
 from dynamiccluster.model.memory import BreakerState
+from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.worker_node import NodeState, WorkerNode
 
 
-def launch(draft: Draft, resource: Resource, count: int, reason: str, *, actor: str = "engine") -> list[str]:
+def launch(
+    draft: Draft, resource: Resource, count: int, reason: str, *, actor: str = "engine", offer: Offer | None = None
+) -> list[str]:
     """Create so many nodes and their launch requests; the ids of the new nodes."""
     node_ids = new_node_ids(draft, count)
-    launch_nodes(draft, resource, node_ids, reason, actor=actor)
+    launch_nodes(draft, resource, node_ids, reason, actor=actor, offer=offer)
     return node_ids
 
 
@@ -34,8 +37,12 @@ def launch_nodes(
     *,
     actor: str = "engine",
     host_names: Sequence[str] = (),
+    offer: Offer | None = None,
 ) -> None:
-    """Create the nodes of these ids and their launch requests. Without ``host_names`` they are named by their ids."""
+    """Create the nodes of these ids and their launch requests. Without ``host_names`` they are named by their ids.
+
+    ``offer``: what was chosen, where the resource is a menu.
+    """
     names = host_names or [f"{resource.name_prefix or resource.name}-{node_id}" for node_id in node_ids]
     batch = draft.policy.limits.launch_batch or len(node_ids)
     for start in range(0, len(node_ids), batch):
@@ -47,11 +54,12 @@ def launch_nodes(
             node_ids=tuple(ids),
             state=LaunchState.OPEN,
             requested_at=draft.now,
+            offer=offer,
         )
         draft.put_launch(record)
         action_id = draft.new_action_id()
         nodes = [
-            _new_node(draft, resource, node_id, name, record.launch_id, action_id, reason)
+            _new_node(draft, resource, node_id, name, record, action_id, reason)
             for node_id, name in zip(ids, names[start : start + batch], strict=True)
         ]
         request(draft, record, nodes, action_id, reason, actor)
@@ -63,13 +71,13 @@ def launch_nodes(
 
 
 def _new_node(
-    draft: Draft, resource: Resource, node_id: str, name: str, launch_id: str, action_id: str, reason: str
+    draft: Draft, resource: Resource, node_id: str, name: str, record: Launch, action_id: str, reason: str
 ) -> WorkerNode:
     node = WorkerNode(
         node_id=node_id,
         resource=resource.name,
         tenancy=resource.tenancy,
-        launch_id=launch_id,
+        launch_id=record.launch_id,
         state=NodeState.REQUESTED,
         host_name=name,
         instance_name=name,
@@ -78,5 +86,6 @@ def _new_node(
         state_since_obs=draft.obs(cloud_source(resource.tenancy)),
         action_id=action_id,
         reason=reason,
+        offer=record.offer,
     )
     return draft.put(node)

@@ -15,7 +15,7 @@ from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.job import Shape
-from dynamiccluster.model.memory import Learned
+from dynamiccluster.model.memory import Learned, learned_key
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.retry import Pause
 
@@ -27,10 +27,11 @@ soon happens once a day only."""
 
 def learn(draft: Draft, resource: Resource, real: Capacity) -> None:
     """Take in what a node that has just joined really has."""
-    known = draft.memory.learned.get(resource.name)
+    key = learned_key(resource)
+    known = draft.memory.learned.get(key)
     if not resource.capacity.holds(real) or real == resource.capacity:
         if known is not None:
-            forget(draft, resource.name)
+            forget(draft, key)
         return
     same = known is not None and known.configured == resource.capacity
     doubts = known.doubts if known and same else 0
@@ -41,13 +42,12 @@ def learn(draft: Draft, resource: Resource, real: Capacity) -> None:
             "configured; planned with that from now on",
             resource=resource.name,
         )
-    _put(draft, resource.name, Learned(resource.capacity, real, draft.obs(ENGINE), doubts))
+    _put(draft, key, Learned(resource.capacity, real, draft.obs(ENGINE), doubts))
 
 
 def forget(draft: Draft, name: str) -> None:
-    """Plan with the configured size again."""
-    learned = dict(draft.memory.learned)
-    learned.pop(name, None)
+    """Plan with the configured size again. ``name``: of a resource, or of one size of a menu."""
+    learned = {key: known for key, known in draft.memory.learned.items() if key != name and key.split(" ")[0] != name}
     draft.memory = replace(draft.memory, learned=learned)
 
 
@@ -70,7 +70,11 @@ def doubt(draft: Draft, waiting: Iterable[Shape]) -> None:
     """Try the configured size again where jobs wait for it and the last node's word is old; drop what is outdated."""
     resources, memory = draft.policy.resources, draft.memory
     for name, known in memory.learned.items():
-        if name not in resources or known.configured != resources[name].capacity:
+        menu, of_menu, _ = name.partition(" ")
+        if of_menu:
+            if menu not in resources or draft.obs(ENGINE) - known.learnt_obs >= DOUBT.max_s:
+                forget(draft, name)  # of a menu's many sizes, each is simply tried again after a day
+        elif name not in resources or known.configured != resources[name].capacity:
             forget(draft, name)
     clock = draft.obs(ENGINE)
     due = [

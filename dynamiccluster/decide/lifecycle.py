@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 
+from dynamiccluster.decide import interruptions
 from dynamiccluster.decide.draft import SCHEDULER, Draft, cloud_source
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.event import EventKind
@@ -385,6 +386,7 @@ def _enter(
     draft.put(moved)
     draft.event(EventKind.NODE, reason, node=moved, actor=actor, from_state=came_from, to_state=state)
     if state is S.GONE:
+        interruptions.ended(draft, moved)
         _forget(draft, moved)
     return moved
 

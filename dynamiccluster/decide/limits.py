@@ -52,7 +52,7 @@ class Ledger:
     quota_memory_mib: dict[str, int] = field(default_factory=dict)
     tokens: float = PLENTY
     trials: set[str] = field(default_factory=set)  # half-open resources whose one trial this tick has used
-    gates: dict[str, Refusal | None] = field(default_factory=dict)
+    gates: dict[str, Refusal | None] = field(default_factory=dict)  # by resource and offering
 
     def copy(self) -> Ledger:
         return Ledger(
@@ -80,9 +80,10 @@ class Ledger:
         if resource.tenancy not in self.draft.snapshot.clouds:
             return 0, Refusal.NO_VIEW
         if not by_hand:
-            if resource.name not in self.gates:
-                self.gates[resource.name] = self._gate(resource)
-            closed = self.gates[resource.name]
+            gate = f"{resource.name} {resource.offering}"  # of a menu, some offers may be closed
+            if gate not in self.gates:
+                self.gates[gate] = self._gate(resource)
+            closed = self.gates[gate]
             if closed:
                 return 0, closed
         bounds = self._bounds(resource, 1 if by_hand else gang)
@@ -187,8 +188,9 @@ def open_ledger(draft: Draft) -> Ledger:
         known = policy.resources.get(node.resource)
         ledger.nodes[node.resource] += 1
         ledger.total += 1
-        ledger.cores += known.capacity.cores if known else 0
-        ledger.rate_per_hour += known.price_per_hour if known else 0.0
+        kind = node.offer or known
+        ledger.cores += kind.capacity.cores if kind else 0
+        ledger.rate_per_hour += kind.price_per_hour if kind else 0.0
         if node.state in COMING:
             ledger.coming[node.resource] += 1
     for tenancy, view in draft.snapshot.clouds.items():
@@ -215,7 +217,7 @@ def _not_in_list(draft: Draft, tenancy: str) -> tuple[int, int, int]:
             continue
         if node.state is NodeState.TERMINATING:
             continue
-        known = draft.policy.resources.get(node.resource)
+        known = node.offer or draft.policy.resources.get(node.resource)
         nodes += 1
         cores += known.capacity.cores if known else 0
         memory_mib += known.capacity.memory_mib if known else 0

@@ -1,28 +1,75 @@
-"""What clouds tell of their machines fills in what the configuration leaves open."""
+"""What clouds tell of their machines fills in what the configuration leaves open, and is remembered over a restart."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from dynamiccluster.decide.draft import Draft
+from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import CloudView
 
 
-def with_offers(policy: Policy, clouds: Mapping[str, CloudView]) -> Policy:
+def with_offers(
+    policy: Policy, clouds: Mapping[str, CloudView], remembered: Mapping[str, Offer] | None = None
+) -> Policy:
     """The policy with size, GPU type and price of each resource; what is configured wins. The same object if nothing
     is filled in.
 
-    ``clouds``: by tenancy. A resource whose size nobody has told keeps 0 cores, and is given no jobs.
+    ``clouds``: by tenancy. ``remembered``: what counts of those that have not told anything (yet). A resource whose
+    size nobody has told keeps 0 cores, and is given no jobs. A menu is shown with the most that any of its offers has;
+    its nodes have what was chosen for them.
     """
-    told = {offer.resource: offer for view in clouds.values() for offer in view.offers}
+    told = {**(remembered or {}), **_told(policy, clouds)}
     resources = {
-        name: _filled(resource, told[name]) if name in told and resource.tenancy in clouds else resource
-        for name, resource in policy.resources.items()
+        name: _filled(resource, told[name]) if name in told else resource for name, resource in policy.resources.items()
     }
     return policy if resources == policy.resources else replace(policy, resources=resources)
+
+
+def remember(draft: Draft) -> None:
+    """Keep what is told for the time after the next start, when no cloud has answered yet: machines cost and are added
+    to the scheduler then, too."""
+    known = draft.memory.offers
+    told = {**known, **_told(draft.policy, draft.snapshot.clouds)}
+    kept = {name: offer for name, offer in told.items() if name in draft.policy.resources}
+    if kept != known:
+        draft.memory = replace(draft.memory, offers=kept)
+
+
+def offer_named(draft: Draft, resource: str, tenancy: str, offering: str) -> Offer | None:
+    """The offer of this name in the tenancy's last list, for machines that turn up."""
+    known = draft.policy.resources.get(resource)
+    view = draft.snapshot.clouds.get(tenancy)
+    if known is None or known.menu is None or view is None or not offering:
+        return None
+    return next((offer for offer in view.offers if offer.resource == resource and offer.offering == offering), None)
+
+
+def _told(policy: Policy, clouds: Mapping[str, CloudView]) -> dict[str, Offer]:
+    found: dict[str, list[Offer]] = {}
+    for tenancy, view in clouds.items():
+        for offer in view.offers:
+            known = policy.resources.get(offer.resource)
+            if known is not None and known.tenancy == tenancy:
+                found.setdefault(offer.resource, []).append(offer)
+    return {
+        name: offers[-1] if policy.resources[name].menu is None else _most(name, offers)
+        for name, offers in found.items()
+    }
+
+
+def _most(name: str, offers: Iterable[Offer]) -> Offer:
+    """What no node of a menu exceeds."""
+    sizes = [offer.capacity for offer in offers]
+    types = {offer.gpu_type for offer in offers if offer.gpu_type}
+    most = Capacity(
+        max(size.cores for size in sizes), max(size.memory_mib for size in sizes), max(size.gpus for size in sizes)
+    )
+    return Offer(name, most, gpu_type=types.pop() if len(types) == 1 else "")
 
 
 def _filled(resource: Resource, offer: Offer) -> Resource:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dynamiccluster.decide.draft import ENGINE, Draft, cloud_source
+from dynamiccluster.decide.offers import offer_named
 from dynamiccluster.decide.results import abandon, close
 from dynamiccluster.model.action import Action, ActionKind, NodeSpec
 from dynamiccluster.model.event import EventKind
@@ -93,6 +94,7 @@ def request(
             tenancy=launch.tenancy,
             launch_id=launch.launch_id,
             specs=tuple(NodeSpec(node.node_id, node.host_name) for node in nodes),
+            offer=launch.offer,
         )
     )
 
@@ -204,6 +206,7 @@ def _adopt(draft: Draft, view: CloudView, instance: Instance) -> None:
         billed_from_at=instance.created_at or draft.now,
         adopted=True,
         reason="adopted: it carries our cluster id and our store does not know it",
+        offer=offer_named(draft, instance.resource, view.tenancy, instance.offering),
     )
     take_in_adopted(draft, node, "engine")
 

@@ -7,49 +7,20 @@ group, which nodes are wanted, and why the rest got nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from dynamiccluster.decide import match
+from dynamiccluster.decide.counsel import Advice, Card, Counsel, mixes
 from dynamiccluster.decide.demand import Group, Segment
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
 from dynamiccluster.decide.limits import Ledger
+from dynamiccluster.decide.packing import Outcome, Packing, Purchase, pieces_of_one_job, shares_of
 from dynamiccluster.decide.rows import Found, Ints, Need, Rows, Stage
 from dynamiccluster.model.job import Shape
 from dynamiccluster.model.plan import Refusal
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one group. Counts are tasks."""
-
-    on_free: int = 0
-    on_coming: int = 0
-    on_new: int = 0
-    unplaced: int = 0
-    new_nodes: dict[str, int] = field(default_factory=dict)  # resource -> nodes bought for it
-    refusals: Mapping[str, Refusal] = field(default_factory=dict)  # limits only; misfits stand in the lot
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """New nodes bought for the jobs of one group."""
-
-    resource: str
-    count: int
-    group: int
-
-
-@dataclass(slots=True)
-class Packing:
-    outcomes: list[Outcome]
-    purchases: list[Purchase] = field(default_factory=list)
-    limited: bool = False  # a limit, not the kind of resource, left some job without a place
-    wanted: frozenset[str] = frozenset()  # node ids and host names that jobs were placed on
-    startable: frozenset[str] = frozenset()  # those of them on which whole jobs could start as things are
-    recalled: frozenset[str] = frozenset()  # node ids held for scale-down that jobs were placed on
 
 
 @dataclass(slots=True)
@@ -83,7 +54,11 @@ class Packer:
         rows: Rows,
         ledger: Ledger,
         eligibility: Eligibility,
+        counsel: Counsel | None = None,
+        survey: dict[tuple[str, int], int] | None = None,
     ) -> None:
+        """``counsel``: what to buy of menus. ``survey``: instead of buying of menus, note what they are wanted for."""
+        self._card = Card(ledger, counsel or Counsel(), survey)
         self._groups = groups
         self._rows = rows
         self._ledger = ledger
@@ -91,7 +66,7 @@ class Packer:
         self._packing = Packing([Outcome() for _ in groups])
         self._asks: list[_Ask | None] = [None] * len(groups)
         self._open: dict[int, _Open] = {}  # lot number
-        self._full: dict[str, Refusal] = {}  # resources without room for even one node; room never comes back
+        self._full: dict[str, Refusal] = {}  # offers without room for even one node; room never comes back
 
     def run(self, segments: Iterable[Segment], *, until_limited: bool = False) -> Packing:
         """Serve the segments. ``until_limited`` stops when a limit binds: the caller then asks in another order."""
@@ -251,9 +226,13 @@ class Packer:
             known = self._open[lot.number] = _Open(lot.ties)
         if known.full_seen < len(self._full):
             known.full_seen = len(self._full)
-            still = [[offer for offer in tie if offer.resource.name not in self._full] for tie in known.ties]
+            still = [[offer for offer in tie if not self._has_no_room(offer)] for tie in known.ties]
             known.ties = [tie for tie in still if tie]
         return known.ties
+
+    def _has_no_room(self, offer: Offer) -> bool:
+        full = self._full
+        return offer.key in full or (bool(offer.choices) and all(choice.key in full for choice in offer.choices))
 
     def _room(self, ask: _Ask, offer: Offer, gang: int, wanted: int) -> int:
         """Nodes that may be bought; notes the limit that binds if they are fewer than wanted."""
@@ -261,7 +240,7 @@ class Packer:
         if room < wanted and binding:
             ask.refusals[offer.resource.name] = binding
             if room == 0:
-                self._full[offer.resource.name] = binding
+                self._full[offer.key] = binding
         return room
 
     def _by_tie_break(self, tie: list[Offer]) -> list[Offer]:
@@ -286,6 +265,8 @@ class Packer:
 
     def _buy_from(self, ask: _Ask, offer: Offer, jobs: int) -> int:
         """Buy from one resource for at most ``jobs`` whole jobs, within its room."""
+        if offer.choices:
+            return self._buy_from_menu(ask, offer, jobs)
         if ask.together:
             if match.too_small(ask.together.shape, offer.capacity) is None:
                 ask = ask.together
@@ -302,12 +283,57 @@ class Packer:
         ask.outcome.on_new += bought
         return bought
 
-    def _new_rows(self, ask: _Ask, offer: Offer, nodes: int, pieces: int) -> None:
+    # -- of menus ----------------------------------------------------------------------------------
+
+    def _buy_from_menu(self, ask: _Ask, menu: Offer, jobs: int) -> int:
+        """Buy what was advised, and for what is left whatever holds it at the lowest price."""
+        name, card = menu.resource.name, self._card
+        if card.survey is not None and mixes(ask.shape):
+            if not any(self._room(ask, choice, 1, 1) for choice in menu.choices):
+                return 0
+            card.survey[name, ask.group] = card.survey.get((name, ask.group), 0) + jobs
+            ask.outcome.on_new += jobs
+            return jobs
+        advised = card.counsel.for_group(name, ask.group)
+        while advised is not None:
+            served = self._buy_advised(ask, advised, jobs)
+            if served:
+                return served
+            advised.nodes = 0  # there is no room for it
+            advised = card.counsel.for_group(name, ask.group)
+        for choice in card.by_cost(ask.group, ask.shape, menu, jobs):
+            served = self._buy_from(ask, choice, jobs) if choice.key not in self._full else 0
+            if served:
+                return served
+        return 0
+
+    def _buy_advised(self, ask: _Ask, advised: Advice, jobs: int) -> int:
+        each, choice = advised.pieces[ask.group], advised.choice
+        if choice.key in self._full or match.pieces_per_node(ask.shape, choice.capacity) < each:
+            return 0
+        nodes = min(advised.nodes, -(-jobs // each))
+        nodes = min(nodes, self._room(ask, choice, 1, nodes))
+        if nodes <= 0:
+            return 0
+        advised.nodes -= nodes
+        served = min(jobs, nodes * each)
+        self._new_rows(ask, choice, nodes, served, each)
+        ask.outcome.on_new += served
+        return served
+
+    def _new_rows(self, ask: _Ask, offer: Offer, nodes: int, pieces: int, each: int = 0) -> None:
+        """``each``: so many pieces per node, where more would fit."""
+        for part, count in self._card.in_turn(offer, nodes):
+            taken = min(pieces, count * (each or pieces))
+            self._new_rows_of(ask, part, count, taken, each)
+            pieces -= taken
+
+    def _new_rows_of(self, ask: _Ask, offer: Offer, nodes: int, pieces: int, each: int) -> None:
         shape, name = ask.shape, offer.resource.name
         self._ledger.take(offer.resource, nodes)
         bought = ask.outcome.new_nodes
         bought[name] = bought.get(name, 0) + nodes
-        self._packing.purchases.append(Purchase(name, nodes, ask.group))
+        self._packing.purchases.append(Purchase(name, nodes, ask.group, offer.chosen))
         added = self._rows.add(name, offer.row_class, offer.capacity, nodes)
         if nodes == 1:
             self._rows.take(ask.need, added.start, pieces)
@@ -315,9 +341,10 @@ class Packer:
         per_node = match.pieces_per_node(shape, offer.capacity)
         if shape.distinct:
             per_node = min(per_node, max(1, pieces // shape.chunks))  # one piece of each job
+        per_node = each or per_node
         # node by node, as rows that exist are filled, so that the last one keeps room for others
-        each = np.clip(pieces - np.arange(nodes) * per_node, 0, per_node)
-        self._rows.take(ask.need, np.arange(added.start, added.stop), each)
+        on_each = np.clip(pieces - np.arange(nodes) * per_node, 0, per_node)
+        self._rows.take(ask.need, np.arange(added.start, added.stop), on_each)
 
     def _complete(self, ask: _Ask, ties: list[list[Offer]]) -> bool:
         """One gang partly on rows that exist, the rest on new nodes of one resource."""
@@ -326,8 +353,8 @@ class Packer:
         if not part.total or lacking <= 0:
             return False
         for tie in ties:
-            for offer in self._by_tie_break(tie):
-                nodes = -(-lacking // _pieces_of_one_job(shape, offer))
+            for offer in self._card.leaves(ask.group, ask.shape, self._by_tie_break(tie)):
+                nodes = -(-lacking // pieces_of_one_job(shape, offer))
                 if self._room(ask, offer, nodes, nodes) >= nodes:
                     self._book_gang(ask, part, [(offer, nodes, lacking)])
                     return True
@@ -337,11 +364,11 @@ class Packer:
         """One gang over rows that exist and new nodes of several resources, when no single one has the room."""
         part = self._rows.find(ask.need, 1)
         lacking = ask.shape.chunks - part.total
-        offers = [offer for tie in ties for offer in self._by_tie_break(tie)]
-        if lacking <= 0 or not _shares(ask.shape, lacking, offers, self._ledger):
+        offers = [offer for tie in ties for offer in self._card.leaves(ask.group, ask.shape, self._by_tie_break(tie))]
+        if lacking <= 0 or not shares_of(ask.shape, lacking, offers, self._ledger):
             return False
         # limits that resources share (quota, cluster, budget) must hold for the sum, too
-        shares = _shares(ask.shape, lacking, offers, self._ledger.copy(), book=True)
+        shares = shares_of(ask.shape, lacking, offers, self._ledger.copy(), book=True)
         if shares:
             self._book_gang(ask, part, shares)
         return bool(shares)
@@ -351,32 +378,6 @@ class Packer:
         for offer, nodes, pieces in shares:
             self._new_rows(ask, offer, nodes, pieces)
         ask.outcome.on_new += 1
-
-
-def _pieces_of_one_job(shape: Shape, offer: Offer) -> int:
-    """How many pieces of one job an empty node takes."""
-    return 1 if shape.distinct else match.pieces_per_node(shape, offer.capacity)
-
-
-def _shares(
-    shape: Shape, lacking: int, offers: Sequence[Offer], ledger: Ledger, *, book: bool = False
-) -> list[tuple[Offer, int, int]]:
-    """Nodes and pieces by offer, as each alone has room; with ``book``, as all together have. Empty if too little."""
-    shares: list[tuple[Offer, int, int]] = []
-    for offer in offers:
-        per_node = _pieces_of_one_job(shape, offer)
-        nodes = -(-lacking // per_node)
-        nodes = min(nodes, ledger.room(offer.resource, nodes)[0])
-        if nodes <= 0:
-            continue
-        if book:
-            ledger.take(offer.resource, nodes)
-        pieces = min(lacking, nodes * per_node)
-        shares.append((offer, nodes, pieces))
-        lacking -= pieces
-        if not lacking:
-            return shares
-    return []
 
 
 def _whole_jobs(need: Need, found: Found, jobs: int) -> int:

@@ -134,7 +134,8 @@ def _launch(draft: Draft, result: ActionResult) -> None:
             node = draft.put(replace(node, action_id=""))
         if node.state in (NodeState.REQUESTED, NodeState.UNSETTLED):
             waiting.append(node)
-    resource = draft.resource(launch.resource)
+    resource = draft.resource(launch.resource).offered(launch.offer)
+    offering = result.offering or (launch.offer.offering if launch.offer else "")
     match result.outcome:
         case Outcome.DONE:
             _launch_done(draft, result, launch, waiting)
@@ -147,7 +148,7 @@ def _launch(draft: Draft, result: ActionResult) -> None:
             close(draft, launch, LaunchState.SETTLED)
             for node in waiting:
                 _nothing_came(draft, node, f"{result.error_class}: {result.message}")
-            breaker.launch_refused(draft, resource, result.error_class, result.message, result.offering)
+            breaker.launch_refused(draft, resource, result.error_class, result.message, offering)
         case Outcome.UNKNOWN:
             for node in waiting:
                 apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: {result.message}")
@@ -159,7 +160,7 @@ def _launch(draft: Draft, result: ActionResult) -> None:
 
 
 def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: list[WorkerNode]) -> None:
-    resource = draft.resource(launch.resource)
+    resource = draft.resource(launch.resource).offered(launch.offer)
     unbound = {node.node_id: node for node in waiting}
     for made in result.instances:
         node = unbound.pop(made.node_id, None) if made.node_id else None

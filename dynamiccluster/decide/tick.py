@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from dynamiccluster.decide import breaker, commands, explain, facts, orphans, results, switched
+from dynamiccluster.decide import breaker, commands, explain, facts, offers, orphans, results, switched
 from dynamiccluster.decide.demand import Queue, sort_out
 from dynamiccluster.decide.draft import ENGINE, SCHEDULER, Draft, cloud_source, start
 from dynamiccluster.decide.grow import Need, grow
@@ -41,6 +41,7 @@ def decide(snapshot: Snapshot, policy: Policy, now: float) -> Plan:
     for result in snapshot.results:
         results.take_in(draft, result)
     facts.take_in(draft)
+    offers.remember(draft)
     _first_look(draft)
     breaker.advance(draft)
     for command in snapshot.commands:

@@ -213,7 +213,7 @@ class Actuator:
         hands, scheduler = self.hands, self.hands.scheduler
         match action.kind:
             case ActionKind.LAUNCH:
-                resource = self._resource(action.resource)
+                resource = self._resource(action.resource).offered(action.offer)
                 return self._cloud(action.tenancy).launch(action.launch_id, resource, action.specs)
             case ActionKind.NAME_ADD if hands.names:
                 hands.names.add(action.host_name, action.address)
@@ -222,7 +222,7 @@ class Actuator:
             case ActionKind.CHECK if hands.checker:
                 hands.checker.check(action.host_name, action.address, action.instance_name)
             case ActionKind.HOST_ADD:
-                resource = self._resource(action.resource)
+                resource = self._resource(action.resource).offered(action.offer)
                 if resource.capacity.cores < 1:
                     raise TransientError(f"the size of {resource.name} is not known yet: its cloud has not told it")
                 scheduler.add(action.host_name, action.address, resource)

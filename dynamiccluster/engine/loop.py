@@ -283,7 +283,7 @@ class Engine:
         _answer(asked, plan)
 
     async def _decide(self, snapshot: Snapshot, now: float) -> Plan:
-        policy = with_offers(self._configured, snapshot.clouds)
+        policy = with_offers(self._configured, snapshot.clouds, snapshot.memory.offers)
         if policy != self._policy:
             self._policy = policy
             self._actuator.hands = replace(self._actuator.hands, resources=policy.resources)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dynamiccluster.model.offer import Offer
+
 
 class ActionKind(StrEnum):
     """Everything that the actuator can do. All but ``LAUNCH`` and the hooks may be repeated without harm."""
@@ -78,6 +80,7 @@ class Action:
     job_ids: tuple[str, ...] = ()  # VACATE, EVACUATE, UNSTICK
     delete_jobs: bool = False  # EVACUATE: delete instead of requeue
     resources: tuple[str, ...] = ()  # DECLARE
+    offer: Offer | None = None  # of a menu: LAUNCH asks for it, HOST_ADD adds what it has
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dynamiccluster.model.offer import Offer
+
 
 class LaunchState(StrEnum):
     OPEN = "open"  # requested, not answered, or answer lost and not yet settled
@@ -23,4 +25,5 @@ class Launch:
     state: LaunchState
     requested_at: float
     closed_at: float = 0.0
+    offer: Offer | None = None  # what was chosen from a menu, for a repeat must ask for the same
     adopted: bool = False  # made up for machines found after the store was lost; more of them may turn up

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.resource import Resource, ResourceFlag
 
 
@@ -92,6 +93,15 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Interruptions:
+    """How often machines of one offering were taken away. Both figures fade with time."""
+
+    count: float = 0.0
+    node_hours: float = 0.0  # of those that have ended
+    as_of_obs: float = 0.0  # engine clock
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     """Money so far. Accrues also over a restart: machines cost while we are away."""
 
@@ -118,7 +128,9 @@ class Memory:
     rate_tokens: float | None = None  # launch-rate bucket; None = full
     rate_as_of_obs: float = 0.0
     spend: Spend = field(default_factory=Spend)
-    learned: Mapping[str, Learned] = field(default_factory=dict)  # resource
+    learned: Mapping[str, Learned] = field(default_factory=dict)  # by ``learned_key``
+    offers: Mapping[str, Offer] = field(default_factory=dict)  # resource -> what its cloud told last; see decide/offers
+    interruptions: Mapping[str, Interruptions] = field(default_factory=dict)  # offering
     declared: str = ""  # fingerprint of the shapes last declared to the scheduler with success
     open_actions: Mapping[str, str] = field(default_factory=dict)  # action id -> kind, for actions of no single node
     step_retry_obs: Mapping[str, float] = field(
@@ -129,7 +141,15 @@ class Memory:
 
     def capacity_of(self, resource: Resource) -> Capacity:
         """What a new node of the resource will have: as learnt under the present configuration, else as configured."""
-        known = self.learned.get(resource.name)
+        known = self.learned.get(learned_key(resource))
         if known is None or known.doubted or known.configured != resource.capacity:
             return resource.capacity
         return known.real
+
+
+def learned_key(resource: Resource) -> str:
+    """Under which name is remembered what its nodes really have: of a menu, each size for itself."""
+    if resource.menu is None:
+        return resource.name
+    size = resource.capacity
+    return f"{resource.name} {size.cores}/{size.memory_mib}/{size.gpus}"

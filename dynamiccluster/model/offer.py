@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from dynamiccluster.model.capacity import Capacity
 
+SPOT = "spot"
+"""The market of machines that can be taken away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:

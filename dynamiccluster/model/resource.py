@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.menu import Menu
+from dynamiccluster.model.offer import Offer
 
 
 class ResourceFlag(StrEnum):
@@ -83,6 +84,18 @@ class Resource:
     @property
     def billable(self) -> bool:
         return self.price_per_hour > 0
+
+    def offered(self, offer: Offer | None) -> Resource:
+        """The resource as this one of its offers; itself without one."""
+        if offer is None:
+            return self
+        return replace(
+            self,
+            capacity=offer.capacity,
+            gpu_type=offer.gpu_type,
+            price_per_hour=offer.price_per_hour,
+            offering=offer.offering,
+        )
 
     def numbered(self, number: int) -> str:
         """The name of the ``number``-th host (from 1) where the scheduler provisions: PREFIX-0007."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dynamiccluster.model.action import ActionKind
+from dynamiccluster.model.offer import Offer
 
 
 class NodeState(StrEnum):
@@ -75,6 +76,7 @@ class WorkerNode:
     dead: bool = False  # the cloud calls it stopped or gone
     adopted: bool = False
     reason: str = ""  # why it is in this state, one sentence
+    offer: Offer | None = None  # what was chosen from a menu: its size and its price; None = as its resource
 
 
 ORIGINAL_NUMBER = {
