@@ -114,10 +114,10 @@ def run(argv: Sequence[str], timeout_s: float, given: str = "") -> subprocess.Co
 
 
 @contextlib.contextmanager
-def alone(directory: Path, *, wait: bool = True) -> Iterator[bool]:
+def alone(directory: Path, *, wait: bool = True, mode: int = 0o700) -> Iterator[bool]:
     """One at a time, whoever else works with this state directory. Without ``wait`` it may be somebody else: False."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=mode, parents=True, exist_ok=True)
         handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise SiteError("bad-config", f"{directory}: {error.strerror}") from error
