@@ -46,6 +46,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "slurm-config": (RUN, "slurm", "Print the part of slurm.conf that a configuration needs."),
     "slurm-resume": (RUN, "slurm", "Slurm's ResumeProgram."),
     "slurm-suspend": (RUN, "slurm", "Slurm's SuspendProgram."),
+    "xwo-config": (RUN, "xwo", "Group EC2's machine types into pools, from XWO's configuration."),
     "check-cluster": (RUN, "check_cluster", "Try every command of a configuration once, changing nothing."),
     "check-cloud": (RUN, "check_cloud", "See whether resources could be launched, without launching."),
     "token": (RUN, "token", "Make, list and revoke tokens of the REST API."),
