@@ -1,30 +1,25 @@
 """Instances that are worker daemons on this very machine, for demos and tests of a real scheduler.
 
-Everything about an instance stands in ``state_dir``, so that the service finds it again after a crash:
-``ID.json`` (what was asked for, written first), ``ID.pid`` (written before the worker runs), ``ID.log`` (its
-console) and ``ID.ended`` (its end was asked for). Files of other clusters in the same directory are strangers.
+Everything about an instance stands in ``state_dir`` (``local_records``), so that the service finds it again after a
+crash. Files of other clusters in the same directory are strangers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
-import pathlib
-import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from dynamiccluster.clouds.local_worker import CANNOT_RUN, start_time
+from dynamiccluster.clouds.local_records import Record, Records, write_whole
+from dynamiccluster.clouds.local_worker import CANNOT_RUN
 from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.errors import (
     BadConfigError,
-    CapacityError,
     DynamicClusterError,
     QuotaError,
     TransientError,
@@ -47,23 +42,6 @@ _KEEP_GONE_S = 600.0
 """How long an ended instance stays in the list, and its console readable."""
 
 _CONSOLE_BYTES = 65536
-_ID = re.compile(r"local-[0-9a-f]{16}")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """``ID.json``."""
-
-    instance_id: str
-    cluster_id: str
-    tenancy: str
-    launch_id: str
-    node_id: str
-    resource: str
-    host_name: str
-    address: str
-    offering: str
-    created_at: float
 
 
 class LocalCloud:
@@ -95,7 +73,7 @@ class LocalCloud:
         self._runner = runner
         self._clock = clock
         self._cluster_id = cluster_id
-        self._directory = pathlib.Path(state_dir)
+        self._records = Records(state_dir)
         self._worker_command = tuple(worker_command)
         self._worker_commands = dict(worker_commands or {})
         self._network = network
@@ -105,7 +83,7 @@ class LocalCloud:
         started_at = self._clock.now()
         instances: list[Instance] = []
         strangers = used = 0
-        for record in self._records():
+        for record in self._records.all():
             instance = self._instance(record, started_at)
             used += instance.state is not InstanceState.GONE
             if self._is_ours(record):
@@ -118,12 +96,14 @@ class LocalCloud:
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
         for spec in specs:
             require_host_name(spec.host_name)
-        with self._alone():
+        with self._records.alone():
             self._forget_gone()
-            records = {record.instance_id: record for record in self._records()}
+            records = {record.instance_id: record for record in self._records.all()}
             alive = [record for record in records.values() if not self._is_gone(record)]
             taken = {record.address for record in alive}
-            left = [record.address for record in sorted(records.values(), key=self._ended_at) if record not in alive]
+            left = [
+                record.address for record in sorted(records.values(), key=self._records.ended_at) if record not in alive
+            ]
             number = len(alive)
             launched: list[LaunchedInstance] = []
             for spec in specs:
@@ -135,7 +115,10 @@ class LocalCloud:
                         known = self._write(launch_id, resource, spec, address)
                         taken.add(address)
                         number += 1
-                    if not self._file(known, "pid").exists() and not self._file(known, "ended").exists():
+                    if (
+                        not self._records.file(known, "pid").exists()
+                        and not self._records.file(known, "ended").exists()
+                    ):
                         self._start(known, resource)
                 except UnknownOutcomeError:
                     raise
@@ -148,24 +131,24 @@ class LocalCloud:
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         for instance_id in instance_ids:
-            record = self._read(instance_id)
+            record = self._records.read(instance_id)
             if record is None or not self._is_ours(record):
                 continue
-            ended = self._file(record, "ended")
+            ended = self._records.file(record, "ended")
             if not ended.exists():
-                _write_whole(ended, f"{self._clock.now()}\n")
-            pid = self._living(record)
+                write_whole(ended, f"{self._clock.now()}\n")
+            pid = self._records.living(record)
             if pid:
                 _pull_the_plug(pid)
             if self._network:
                 self._network.delete(record.host_name, record.address)
 
     def console_tail(self, instance_id: str) -> str:
-        record = self._read(instance_id)
+        record = self._records.read(instance_id)
         if record is None or not self._is_ours(record):
             return ""
         try:
-            with self._file(record, "log").open("rb") as file:
+            with self._records.file(record, "log").open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _CONSOLE_BYTES))
                 return file.read(_CONSOLE_BYTES).decode(errors="replace")
         except FileNotFoundError:
@@ -188,7 +171,7 @@ class LocalCloud:
             resource.offering,
             self._clock.now(),
         )
-        _write_whole(self._file(record, "json"), json.dumps(dataclasses.asdict(record)) + "\n")
+        write_whole(self._records.file(record, "json"), json.dumps(dataclasses.asdict(record)) + "\n")
         return record
 
     def _start(self, record: Record, resource: Resource) -> None:
@@ -202,8 +185,8 @@ class LocalCloud:
                     sys.executable,
                     "-m",
                     "dynamiccluster.clouds.local_worker",
-                    str(self._file(record, "pid")),
-                    str(self._file(record, "log")),
+                    str(self._records.file(record, "pid")),
+                    str(self._records.file(record, "log")),
                     record.host_name,
                     self._network.path(record.host_name) if self._network else "",
                     *command,
@@ -246,20 +229,20 @@ class LocalCloud:
         if self._network:
             with contextlib.suppress(DynamicClusterError):  # a namespace left over is replaced by its successor
                 self._network.delete(record.host_name, record.address)
-        self._remove_files(record)
+        self._records.remove(record)
 
     def _instance(self, record: Record, now: float) -> Instance:
         fault = ""
-        alive = self._living(record) > 0
+        alive = self._records.living(record) > 0
         if self._is_gone(record):
             state = InstanceState.GONE
-        elif self._file(record, "ended").exists():
+        elif self._records.file(record, "ended").exists():
             state = InstanceState.TERMINATING
         elif alive:
             state = InstanceState.ACTIVE
-        elif self._file(record, "pid").exists():
+        elif self._records.file(record, "pid").exists():
             state, fault = InstanceState.STOPPED, "its worker command has ended"
-        elif now - record.created_at < _STARTING_S or self._somebody_launches():
+        elif now - record.created_at < _STARTING_S or self._records.somebody_launches():
             state = InstanceState.PENDING
         else:
             state, fault = InstanceState.ERROR, "its launch was interrupted"
@@ -282,114 +265,27 @@ class LocalCloud:
 
     def _is_gone(self, record: Record) -> bool:
         """Its end was asked for, and its process and its network are no more."""
-        if not self._file(record, "ended").exists() or self._living(record):
+        if not self._records.file(record, "ended").exists() or self._records.living(record):
             return False
         return self._network is None or not self._network.exists(record.host_name)
 
-    def _living(self, record: Record) -> int:
-        """The pid of the instance's first process; 0 if it does not live. Never that of somebody else's process."""
-        try:
-            pid, began = self._file(record, "pid").read_text(encoding="ascii").split()
-            return int(pid) if start_time(int(pid)) == began else 0
-        except (FileNotFoundError, ValueError):
-            return 0
-
     def _forget_gone(self) -> None:
-        for record in self._records():
+        for record in self._records.all():
             if not self._is_gone(record):
                 continue
-            if self._ended_at(record) < self._clock.now() - _KEEP_GONE_S:
-                self._remove_files(record)
-
-    def _ended_at(self, record: Record) -> float:
-        """When its end was asked for; 0 = not yet."""
-        try:
-            return float(self._file(record, "ended").read_text(encoding="ascii"))
-        except FileNotFoundError:
-            return 0.0
-
-    def _remove_files(self, record: Record) -> None:
-        for kind in ("pid", "log", "ended", "json"):  # the json last: until then it is known
-            self._file(record, kind).unlink(missing_ok=True)
+            if self._records.ended_at(record) < self._clock.now() - _KEEP_GONE_S:
+                self._records.remove(record)
 
     def _id(self, launch_id: str, spec: NodeSpec) -> str:
         """The same for the same request, which is what makes ``launch`` repeatable."""
         text = "\0".join((self._cluster_id, self.tenancy, launch_id, spec.node_id))
         return f"local-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
-    def _file(self, record: Record, kind: str) -> pathlib.Path:
-        return self._directory / f"{record.instance_id}.{kind}"
-
-    def _records(self) -> list[Record]:
-        """:raises TransientError: the directory or one of its records cannot be read; then no list is complete."""
-        try:
-            return [_parsed(path) for path in sorted(self._directory.glob("local-*.json"))]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise TransientError(f"{self._directory}: {error.strerror}") from error
-
-    def _read(self, instance_id: str) -> Record | None:
-        if not _ID.fullmatch(instance_id):
-            return None
-        try:
-            return _parsed(self._directory / f"{instance_id}.json")
-        except FileNotFoundError:
-            return None
-
-    def _somebody_launches(self) -> bool:
-        """Whether anybody is inside :meth:`_alone`."""
-        try:
-            handle = os.open(self._directory / "lock", os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-        return False
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One launch at a time in this directory, threads and other services included."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise BadConfigError(f"{self._directory} (state_dir) cannot be used: {error.strerror}") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
-
 
 def _launched(record: Record) -> LaunchedInstance:
     return LaunchedInstance(
         record.instance_id, record.node_id, record.host_name, record.address, record.host_name, record.offering
     )
-
-
-def _parsed(path: pathlib.Path) -> Record:
-    try:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise TransientError(f"{path} is damaged: {error}") from error
-
-
-def _write_whole(path: pathlib.Path, text: str) -> None:
-    """The file has all of the text or is not there. :raises CapacityError: the disk is full or not writable."""
-    new = path.with_name(f"{path.name}.new")
-    try:
-        with new.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError as error:
-        raise CapacityError(f"{path}: {error.strerror}") from error
 
 
 def _pull_the_plug(pid: int) -> None:
