@@ -37,6 +37,7 @@ class Neighbours:
     cinder: bool = True
     ports: dict[str, dict[str, Any]] = field(default_factory=dict)
     floating: dict[str, dict[str, Any]] = field(default_factory=dict)
+    image: dict[str, Any] = field(default_factory=dict)  # what is other than usual with it
     volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     token_s: float = 3600.0
@@ -94,12 +95,16 @@ class Neighbours:
                 images = [{"id": IMAGE, "name": "tiny", "status": "active", "created_at": stamp(0)}]
                 return 200, {"images": [one for one in images if query.get("name") in (None, one["name"])]}
             case "GET", ["image", "images", image_id] if image_id == IMAGE:
-                return 200, {"id": IMAGE, "name": "tiny", "status": "active", "min_disk": 1, "min_ram": 0}
+                return 200, {"id": IMAGE, "name": "tiny", "status": "active", "min_disk": 1, "min_ram": 0} | self.image
             case "GET", ["network", "networks"]:
                 every = [{"id": NETWORK, "name": "private"}, {"id": OUTSIDE, "name": "public", "router:external": True}]
                 return 200, {"networks": [one for one in every if query.get("name") in (None, one["name"])]}
             case "GET", ["network", "networks", network_id] if network_id == NETWORK:
-                return 200, {"network": {"id": NETWORK, "name": "private"}}
+                return 200, {"network": {"id": NETWORK, "name": "private", "subnets": ["s"]}}
+            case "GET", ["network", "networks", network_id] if network_id == OUTSIDE:
+                return 200, {"network": {"id": OUTSIDE, "name": "public", "router:external": True}}
+            case "GET", ["volume", "types"]:
+                return 200, {"volume_types": [{"id": "ssd", "name": "ssd"}]}
             case "GET", ["network", "security-groups"]:
                 return 200, {"security_groups": [{"id": GROUP, "name": "nodes"}]}
             case "POST", ["network", "floatingips"]:

@@ -129,6 +129,8 @@ class NovaSite(Neighbours):
                 return 202, {"server": self._create(body)}
             case "GET", ["limits"]:
                 return 200, {"limits": {"rate": [], "absolute": self._limits()}}
+            case "GET", ["flavors"]:
+                return 200, {"flavors": [{"id": FLAVOR_IDS[name], "name": name} for name in FLAVORS]}
             case "GET", ["flavors", "detail"]:
                 return 200, {"flavors": [_flavor(name) for name in FLAVORS]}
             case "GET", ["os-server-groups"]:
@@ -137,6 +139,7 @@ class NovaSite(Neighbours):
                 return 200, {"keypair": {"name": "scaler"}}
             case "GET", ["os-availability-zone"]:
                 zones = [{"zoneName": name, "zoneState": {"available": True}} for name in ("az1", "az-broken")]
+                zones.append({"zoneName": "az-off", "zoneState": {"available": False}})
                 return 200, {"availabilityZoneInfo": zones}
             case "GET", ["servers", server_id]:
                 return 200, {"server": self._shown(self._server(server_id))}

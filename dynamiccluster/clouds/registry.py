@@ -13,6 +13,7 @@ from dynamiccluster.clouds.command import build as command
 from dynamiccluster.clouds.local import LocalCloud
 from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.clouds.openstack import build as openstack
+from dynamiccluster.clouds.openstack.check import check as check_openstack
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.runner import Runner
@@ -60,6 +61,8 @@ def check_resource(
     match kind:
         case "aws":
             return check_aws(resource, config, cluster_id)
+        case "openstack":
+            return check_openstack(resource, config, cluster_id)
         case _:
             return (Finding(f"type {kind}", FindingState.UNKNOWN, "there is nothing to look at before a launch"),)
 

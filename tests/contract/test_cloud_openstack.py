@@ -62,3 +62,31 @@ def test_a_list_without_neutron_is_no_empty_list(site: NovaSite) -> None:
     site.faults.append(Fault("GET", "/servers/detail", "exc_down_neutron_list"))
     with pytest.raises(TransientError):
         ours.list_instances()
+
+
+def test_pages_are_followed_to_the_end(site: NovaSite) -> None:
+    site.page = 2
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1", "a-2", "a-3", "a-4", "a-5"))
+    assert len(ours.list_instances().instances) == 5
+
+
+def test_servers_of_a_cell_that_does_not_answer_are_not_gone(site: NovaSite) -> None:
+    site.silent_cell = True
+    with pytest.raises(TransientError, match="cell"):
+        cloud(site).list_instances()
+
+
+def test_a_machine_that_is_being_ended_is_said_to_be(site: NovaSite) -> None:
+    site.stop_s = 60.0
+    ours = cloud(site)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    ours.terminate([machine.instance_id])
+    assert [one.state for one in ours.list_instances().instances] == [InstanceState.TERMINATING]
+
+
+def test_ids_that_are_none_are_asked_of_nobody(site: NovaSite) -> None:
+    ours = cloud(site)
+    ours.terminate(["", "../../etc", "no-such-machine", "a" * 3000])
+    assert ours.console_tail("../servers") == ""
+    assert not site.asked

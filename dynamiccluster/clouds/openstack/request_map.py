@@ -27,9 +27,6 @@ def create_server(
 
     :raises BadConfigError: the user data is too long.
     """
-    script = b64encode(user_data.encode()).decode()
-    if len(script) > USER_DATA_CHARACTERS:
-        raise BadConfigError(f"{name}: its user data is longer than the {USER_DATA_CHARACTERS * 3 // 4} bytes of nova")
     server: dict[str, Any] = {
         "name": name,
         "metadata": dict(metadata),
@@ -39,7 +36,7 @@ def create_server(
         "key_name": config["key_name"],
         "availability_zone": config["availability_zone"],
         "security_groups": [{"name": group} for group in config["security_groups"]],
-        "user_data": script,
+        "user_data": encoded(user_data),
         "config_drive": config["config_drive"],
         "block_device_mapping_v2": [_boot_volume(config, image)] if config["boot_volume_gb"] else [],
     }
@@ -48,6 +45,17 @@ def create_server(
     if server_group:
         hints["group"] = server_group
     return {"server": kept, **({"os:scheduler_hints": hints} if hints else {})}
+
+
+def encoded(user_data: str) -> str:
+    """As nova takes it.
+
+    :raises BadConfigError: it is too long.
+    """
+    script = b64encode(user_data.encode()).decode()
+    if len(script) > USER_DATA_CHARACTERS:
+        raise BadConfigError(f"the user data is longer than the {USER_DATA_CHARACTERS * 3 // 4} bytes that nova takes")
+    return script
 
 
 def _boot_volume(config: Mapping[str, Any], image: str) -> dict[str, Any]:
