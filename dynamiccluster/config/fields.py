@@ -160,6 +160,13 @@ ClassPath = Annotated[
     Says("a Python class as package.module.Class"),
 ]
 
+PluginName = Annotated[
+    str,
+    BeforeValidator(_text),
+    matching(r"[A-Za-z_]\w*([.-]\w+)*", "is neither package.module.Class nor the name of an installed plug-in"),
+    Says("a Python class as package.module.Class, or the name of an installed plug-in"),
+]
+
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_more), Says("a list of texts")]
 SiteNames = Annotated[tuple[SiteName, ...], BeforeValidator(_one_or_more), Says("a list of plain names")]
 

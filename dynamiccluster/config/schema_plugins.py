@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, model_validator
 
 from dynamiccluster.config.document import plain
-from dynamiccluster.config.fields import ClassPath, Interval, Port, Says, Section, secret_text
+from dynamiccluster.config.fields import ClassPath, Interval, PluginName, Port, Says, Section, secret_text
 from dynamiccluster.config.redact import is_secret_name
 
 
@@ -79,10 +79,11 @@ class ConfigChecker(Section):
 class Plugin(Section):
     """A class of the site that watches the cluster, started with the service."""
 
-    class_name: ClassPath = Field(
-        description="The class: `dynamiccluster.plugins.graphite.GraphiteReporter` (by its old path "
-        "`dynamiccluster.graphite.GraphiteReporter` too), or one of the site.",
-        examples=["dynamiccluster.graphite.GraphiteReporter"],
+    class_name: PluginName = Field(
+        description="The class: `graphite` (also `dynamiccluster.plugins.graphite.GraphiteReporter`, or by its old path "
+        "`dynamiccluster.graphite.GraphiteReporter`), `notify`, a class of the site by its path, or the name that an "
+        "installed package gives to its plug-in (entry point group `dynamiccluster.plugins`).",
+        examples=["dynamiccluster.graphite.GraphiteReporter", "notify"],
     )
     arguments: Arguments = Field(
         default_factory=dict,
