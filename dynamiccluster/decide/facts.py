@@ -14,6 +14,7 @@ from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.learned import learn
 from dynamiccluster.decide.lifecycle import NodeEvent, age_s, apply
 from dynamiccluster.decide.switched import is_awaited, power_speaks
+from dynamiccluster.errors import ErrorClass
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, HostState
@@ -123,7 +124,8 @@ def _cloud_speaks(draft: Draft, node_id: str, instance: Instance | None, hosts: 
     if word is NodeEvent.SEEN_ACTIVE and node.state in (NodeState.REQUESTED, NodeState.UNSETTLED):
         node = apply(draft, node_id, word, f"found in the cloud's list as {instance.instance_id}")
     if word in (NodeEvent.SEEN_STOPPED, NodeEvent.SEEN_GONE, NodeEvent.SEEN_ERROR):
-        _lost(draft, node, word, f"the cloud says {instance.state}" + (f": {instance.fault}" if instance.fault else ""))
+        why = f"the cloud says {instance.state}" + (f": {instance.fault}" if instance.fault else "")
+        _lost(draft, node, word, why, instance)
     else:
         apply(draft, node_id, word, f"the cloud says {instance.state}")
 
@@ -151,12 +153,19 @@ def _host_denies(node: WorkerNode, hosts: Hosts) -> bool:
     return in_use and _is_up(node, hosts)
 
 
-def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str) -> None:
+def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str, instance: Instance | None = None) -> None:
+    """A node is lost. On its way, that counts against its resource: as a refused launch where the cloud accepted the
+    request and says afterwards that there was no room for it, else as a failure."""
     before = node.state
     after = apply(draft, node.node_id, word, why)
     if after.state is NodeState.FAILED and before is not NodeState.FAILED:
         draft.put(replace(after, dead=word is not NodeEvent.SEEN_ERROR))  # in error it may still be running
-        if before in COMING:
+        if before not in COMING:
+            return
+        if instance is not None and instance.fault_class in (ErrorClass.CAPACITY, ErrorClass.QUOTA):
+            resource = draft.resource(node.resource)
+            breaker.launch_refused(draft, resource, instance.fault_class, why, instance.offering)
+        else:
             breaker.failed(draft, node.resource, why)
 
 

@@ -104,6 +104,20 @@ def test_gone_and_stopped_machines_are_dead_those_in_error_may_still_run(state, 
     assert "no disk" in found.reason
 
 
+@pytest.mark.parametrize("told", ["capacity", "quota"])
+def test_machines_for_which_there_was_no_room_after_all_are_a_refused_launch(told) -> None:
+    """Nova accepts and says so later. A wave of them pauses the resource once, and does not close it."""
+    nodes = [node(f"n{number}", S.STARTING) for number in range(4)]
+    d = heard(
+        *nodes,
+        instances=[instance_of(n, Cloud.ERROR, fault="No valid host", fault_class=told) for n in nodes],
+        scheduler=None,
+    )
+    assert {n.state for n in d.nodes.values()} == {S.FAILED}
+    assert [(known.error_class, known.count) for known in d.backoffs.values()] == [(told, 1)]
+    assert not d.breakers
+
+
 @pytest.mark.parametrize(("state", "failures"), [(S.STARTING, 1), (S.BUSY, 0)])
 def test_a_machine_lost_on_its_way_counts_against_its_resource_one_lost_later_does_not(state, failures) -> None:
     n = node("n1", state)
