@@ -8,6 +8,7 @@ from typing import Any
 from dynamiccluster.clouds.agreement import agreed
 from dynamiccluster.clouds.aws import build as aws
 from dynamiccluster.clouds.aws.check import check as check_aws
+from dynamiccluster.clouds.aws.menu_check import check_menu
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.command import build as command
 from dynamiccluster.clouds.local import LocalCloud
@@ -61,6 +62,8 @@ def check_resource(
     match kind:
         case "aws":
             return check_aws(resource, config, cluster_id)
+        case "xspot":
+            return check_menu(resource, config, cluster_id)
         case "openstack":
             return check_openstack(resource, config, cluster_id)
         case _:
