@@ -5,7 +5,7 @@ Instants are ISO 8601 in UTC, or null for *never* and *not known*. Durations are
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -435,6 +435,12 @@ class AdoptRequest(Request):
     host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$")
     resource: str = Field(min_length=1, max_length=200)
     instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._:/-]{0,200}$")
+
+
+class NoticeRequest(Request):
+    kind: Literal["reclaim", "rebalance"] = Field(
+        description="`reclaim`: its cloud takes the machine away within minutes; `rebalance`: it may do so soon"
+    )
 
 
 class NudgeRequest(Request):

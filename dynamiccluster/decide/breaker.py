@@ -79,6 +79,15 @@ def _spot_is_lacking(draft: Draft, resource: Resource, error_class: str, error: 
     draft.wake(draft.now + wait_s)
 
 
+def reclaimed(draft: Draft, resource: Resource, offering: str, age_s: float) -> None:
+    """A machine is taken away: its offering is short of machines. One so young that it never was stable says the same
+    as a refused launch."""
+    why = f"a machine was taken away after {age_s:.0f} s"
+    _back_off(draft, f"offering:{offering}", ErrorClass.CAPACITY, why, resource.name)
+    if resource.menu is not None and age_s < resource.menu.spot_settle_s:
+        _spot_is_lacking(draft, resource, ErrorClass.CAPACITY, why)
+
+
 def failed(draft: Draft, name: str, error: str, *, at_once: bool = False, useless: bool = False) -> None:
     """One more failure in a row of a resource; opens its breaker at the threshold, or at once.
 

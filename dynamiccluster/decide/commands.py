@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from dynamiccluster.decide import breaker, learned
+from dynamiccluster.decide import breaker, learned, notices
 from dynamiccluster.decide.draft import SCHEDULER, Draft
 from dynamiccluster.decide.explain import SENTENCES
 from dynamiccluster.decide.launch import launch
@@ -16,6 +16,7 @@ from dynamiccluster.decide.orphans import new_node_id, take_in_adopted, unclaime
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.memory import Override
+from dynamiccluster.model.offer import Notice, NoticeKind
 from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.resource import Provisioning, ResourceFlag
 from dynamiccluster.model.worker_node import COUNTED, NodeState, WorkerNode
@@ -36,6 +37,8 @@ NODE_EVENTS = {
     CommandKind.VACATE: NodeEvent.OP_VACATE,
     CommandKind.DELETE: NodeEvent.OP_DELETE,
 }
+
+NOTICES = {CommandKind.RECLAIM: NoticeKind.RECLAIM, CommandKind.REBALANCE: NoticeKind.REBALANCE}
 
 MODES = {
     CommandKind.AUTO_ON: ("auto_mode", True, "automatic mode on"),
@@ -59,6 +62,8 @@ def obey(draft: Draft, command: Command) -> None:
         reply = _yes(command, text)
     elif command.kind in NODE_EVENTS:
         reply = _node_command(draft, command)
+    elif command.kind in NOTICES:
+        reply = _notice(draft, command)
     elif command.kind is CommandKind.ADOPT:
         reply = _adopt(draft, command)
     else:
@@ -111,6 +116,17 @@ def _node_command(draft: Draft, command: Command) -> CommandReply:
     reason = f"{command.kind} by {command.actor}"
     after = apply(draft, node.node_id, NODE_EVENTS[command.kind], reason, actor=command.actor)
     return _yes(command, f"{node.host_name or node.node_id} is now {after.state}", (node.node_id,))
+
+
+def _notice(draft: Draft, command: Command) -> CommandReply:
+    node = find_node(draft, command.target)
+    if node is None:
+        return _no(command, ReplyCode.NOT_FOUND, f"no worker node {command.target!r}")
+    notice = Notice(node.instance_id, NOTICES[command.kind])
+    new = notices.noticed(draft, node, notice, command.actor)
+    after = draft.nodes.get(node.node_id, node)
+    said = "" if new else ", which was known"
+    return _yes(command, f"{node.host_name or node.node_id} is now {after.state}{said}", (node.node_id,))
 
 
 def _why_not_deleted(node: WorkerNode) -> str:

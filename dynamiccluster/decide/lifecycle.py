@@ -54,7 +54,9 @@ class NodeEvent(StrEnum):
     HOST_WANTED = "host switched on anew"
     # time
     DEADLINE = "deadline passed"
-    # the planner
+    # what is announced, and the planner
+    RECLAIM = "its cloud takes it away"
+    AT_RISK = "its cloud may take it away"
     SHRINK = "idle long enough"
     DRAIN = "resource drains"
     USELESS = "never ran a job"
@@ -112,6 +114,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.SEEN_ACTIVE: S.CONFIGURING,
         E.HOST_OFF: S.REMOVING,
         E.DEADLINE: S.FAILED,
+        E.RECLAIM: S.REMOVING,
         E.OP_DELETE: S.REMOVING,
         **_COMING_LOST,
     },
@@ -120,6 +123,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.STEP_FAILED: S.FAILED,
         E.HOST_OFF: S.REMOVING,
         E.DEADLINE: S.FAILED,
+        E.RECLAIM: S.REMOVING,
         E.OP_DELETE: S.REMOVING,
         **_COMING_LOST,
     },
@@ -132,6 +136,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.HOST_MISSING: S.CONFIGURING,  # the scheduler forgot it (restart): add it again
         E.HOST_OFF: S.REMOVING,
         E.DEADLINE: S.FAILED,
+        E.RECLAIM: S.REMOVING,
         E.OP_DELETE: S.REMOVING,
         **_COMING_LOST,
     },
@@ -142,6 +147,8 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.HOST_HELD_EMPTY: S.HOLDING,  # our mark, but no hold of ours is known: left over from before a crash
         E.HOST_HELD_BUSY: S.HOLDING,
         E.SHRINK: S.HOLDING,
+        E.RECLAIM: S.HOLDING,
+        E.AT_RISK: S.HOLDING,
         E.DRAIN: S.HOLDING,
         E.USELESS: S.HOLDING,
         E.OP_HOLD: S.HOLDING,
@@ -157,6 +164,8 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.HOST_MISSING: S.CONFIGURING,
         E.HOST_HELD_EMPTY: S.HOLDING,
         E.HOST_HELD_BUSY: S.HOLDING,
+        E.RECLAIM: S.HOLDING,
+        E.AT_RISK: S.HOLDING,
         E.DRAIN: S.HOLDING,
         E.OP_HOLD: S.HOLDING,
         E.OP_VACATE: S.HOLDING,
@@ -171,6 +180,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.HOST_DOWN: S.DOWN,
         E.HOST_MISSING: S.DOWN,
         E.HOLD_REFUSED: S.IDLE,
+        E.RECLAIM: S.HOLDING,
         E.RECALL: S.IDLE,
         E.OP_HOLD: S.HOLDING,
         E.OP_UNHOLD: S.IDLE,
@@ -185,6 +195,7 @@ TABLE: dict[NodeState, dict[NodeEvent, NodeState]] = {
         E.HOST_UNHELD: S.IDLE,
         E.HOST_DOWN: S.DOWN,
         E.HOST_MISSING: S.DOWN,
+        E.RECLAIM: S.REMOVING,
         E.RECALL: S.IDLE,
         E.REMOVE: S.REMOVING,
         E.OP_HOLD: S.HOLDING,
@@ -304,6 +315,8 @@ _HOLD_WHY = {
     E.SHRINK: HoldWhy.SCALE_DOWN,
     E.DRAIN: HoldWhy.DRAIN,
     E.USELESS: HoldWhy.FAULT,
+    E.RECLAIM: HoldWhy.RECLAIM,
+    E.AT_RISK: HoldWhy.RISK,
     E.OP_HOLD: HoldWhy.OPERATOR,
     E.OP_VACATE: HoldWhy.VACATE,
     E.OP_DELETE: HoldWhy.DELETE,
@@ -356,7 +369,7 @@ def _enter(
             todo = ()  # it is held already
         else:
             confirmed_at = 0.0
-        if event is E.OP_VACATE:
+        if event in (E.OP_VACATE, E.RECLAIM):
             todo = (*todo, ActionKind.VACATE)
     elif state in (S.IDLE, S.BUSY):
         if event in (E.RECALL, E.OP_UNHOLD):

@@ -18,9 +18,12 @@ from dynamiccluster.model.host import Host
 from dynamiccluster.model.resource import Provisioning, Resource, ResourceFlag
 from dynamiccluster.model.worker_node import WORKING, HoldWhy, NodeState, WorkerNode
 
-GOES_ON = frozenset({HoldWhy.SCALE_DOWN, HoldWhy.DRAIN, HoldWhy.DELETE, HoldWhy.FAULT})
+GOES_ON = frozenset({HoldWhy.SCALE_DOWN, HoldWhy.DRAIN, HoldWhy.DELETE, HoldWhy.FAULT, HoldWhy.RECLAIM, HoldWhy.RISK})
 """Holds that end in removal once the node is shown empty."""
 
+
+BY_HAND = frozenset({HoldWhy.DELETE, HoldWhy.DRAIN, HoldWhy.RECLAIM, HoldWhy.RISK})
+"""Those that do so with automatic mode off, too: an operator or the cloud has decided."""
 
 DRAINS = frozenset({ResourceFlag.DRAINING, ResourceFlag.DRAINED})
 
@@ -36,7 +39,7 @@ def shrink(draft: Draft, need: Need) -> None:
 def finish_in_manual_mode(draft: Draft) -> None:
     """With ``auto_mode`` off, only what an operator has asked for goes on."""
     for node in list(draft.nodes.values()):
-        if node.state is NodeState.HELD and node.hold_why in (HoldWhy.DELETE, HoldWhy.DRAIN):
+        if node.state is NodeState.HELD and node.hold_why in BY_HAND:
             _finish_hold(draft, node)
         elif node.hold_why in (HoldWhy.SCALE_DOWN, HoldWhy.FAULT) and (
             node.state is NodeState.HELD or (node.state is NodeState.HOLDING and node.hold_confirmed_at)

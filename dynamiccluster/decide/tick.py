@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from dynamiccluster.decide import breaker, commands, explain, facts, offers, orphans, results, switched
+from dynamiccluster.decide import breaker, commands, explain, facts, notices, offers, orphans, results, switched
 from dynamiccluster.decide.demand import Queue, sort_out
 from dynamiccluster.decide.draft import ENGINE, SCHEDULER, Draft, cloud_source, start
 from dynamiccluster.decide.grow import Need, grow
@@ -50,7 +50,8 @@ def decide(snapshot: Snapshot, policy: Policy, now: float) -> Plan:
     orphans.settle(draft, act=not observing)
     if not observing:
         orphans.sweep_and_adopt(draft)
-    queue = sort_out(snapshot.scheduler, policy, switched.picked_queues(draft))
+        notices.take_in(draft)
+    queue = sort_out(notices.with_displaced(draft), policy, switched.picked_queues(draft))
     if observing:
         need = _observe(draft, queue)
     else:

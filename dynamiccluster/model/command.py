@@ -20,6 +20,8 @@ class CommandKind(StrEnum):
     AUTO_OFF = "auto-off"
     OBSERVE_ON = "observe-on"
     OBSERVE_OFF = "observe-off"
+    RECLAIM = "reclaim"  # the machine of node ``target`` will be taken away
+    REBALANCE = "rebalance"  # it may be
     ADOPT = "adopt"  # take host ``target`` in as a node of ``resource``
 
 

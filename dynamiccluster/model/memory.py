@@ -131,6 +131,7 @@ class Memory:
     learned: Mapping[str, Learned] = field(default_factory=dict)  # by ``learned_key``
     offers: Mapping[str, Offer] = field(default_factory=dict)  # resource -> what its cloud told last; see decide/offers
     interruptions: Mapping[str, Interruptions] = field(default_factory=dict)  # offering
+    noticed: Mapping[str, float] = field(default_factory=dict)  # "KIND NODE" -> engine clock, see decide/notices
     declared: str = ""  # fingerprint of the shapes last declared to the scheduler with success
     open_actions: Mapping[str, str] = field(default_factory=dict)  # action id -> kind, for actions of no single node
     step_retry_obs: Mapping[str, float] = field(

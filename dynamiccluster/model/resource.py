@@ -74,6 +74,7 @@ class Resource:
     max_starting: int = 0  # nodes on their way at the same time; 0 = no limit of its own
     provisioning: Provisioning = Provisioning.DEMAND
     offering: str = ""  # zone/type/market, key of the capacity back-off; "" = this resource alone
+    drain_at_risk: bool = False  # whether a machine is let go that the cloud says it may take away
     menu: Menu | None = None  # it is one of many kinds of machine, chosen for each demand among the cloud's offers
 
     @property
@@ -93,7 +94,7 @@ class Resource:
             self,
             capacity=offer.capacity,
             gpu_type=offer.gpu_type,
-            price_per_hour=offer.price_per_hour,
+            price_per_hour=offer.price_per_hour or self.price_per_hour,
             offering=offer.offering,
         )
 

@@ -41,6 +41,8 @@ class HoldWhy(StrEnum):
     DRAIN = "drain"  # the resource drains: held, then removed
     DELETE = "delete"  # operator asked for deletion: held, then removed
     FAULT = "fault"  # it proved useless (black hole): held, then removed
+    RECLAIM = "reclaim"  # its cloud takes it away: held, its jobs moved away, then removed
+    RISK = "risk"  # its cloud says that it may soon: held, then removed
 
 
 @dataclass(frozen=True, slots=True)

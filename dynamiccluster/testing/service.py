@@ -63,6 +63,11 @@ class ServiceDouble:
         match command.kind:
             case CommandKind.HOLD | CommandKind.UNHOLD | CommandKind.VACATE | CommandKind.DELETE:
                 return self._node_command(command)
+            case CommandKind.RECLAIM | CommandKind.REBALANCE:
+                node = self.readmodel.node(command.target)
+                if node is None:
+                    return self._reply(command, ReplyCode.NOT_FOUND, f"there is no worker node {command.target}")
+                return self._reply(command, ReplyCode.OK, f"{node.host_name} is noticed", (node.node_id,))
             case CommandKind.ADOPT:
                 return self._adopt(command)
             case CommandKind.AUTO_ON | CommandKind.AUTO_OFF:
