@@ -136,3 +136,11 @@ def test_menus_and_single_machines_of_one_account_are_one_tenancy(tmp_path: Path
     assert {resource.tenancy for resource in found.policy.resources.values()} == {"aws:us-east-1"}
     assert places(found.settings) == {"aws:us-east-1": {"type": "aws", "region_name": "us-east-1"}}
     assert {cloud_kind(item) for item in found.settings.cloud.values()} == {"aws"}
+
+
+def test_the_example_loads_without_a_notice() -> None:
+    found = load(Path(__file__).parents[2] / "config" / "xspot.yaml")
+    assert not found.notices
+    menu = found.policy.resources["menu"].menu
+    assert menu is not None
+    assert menu.try_spot_s == 60.0
