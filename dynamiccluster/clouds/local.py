@@ -16,10 +16,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from dynamiccluster.clouds.local_records import Record, Records, write_whole
-from dynamiccluster.clouds.local_worker import CANNOT_RUN
+from dynamiccluster.clouds.local_worker import CANNOT_RUN, CANNOT_WRITE
 from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.errors import (
     BadConfigError,
+    CapacityError,
     DynamicClusterError,
     QuotaError,
     TransientError,
@@ -42,6 +43,7 @@ _KEEP_GONE_S = 600.0
 """How long an ended instance stays in the list, and its console readable."""
 
 _CONSOLE_BYTES = 65536
+_REFUSALS: Mapping[int, type[DynamicClusterError]] = {CANNOT_RUN: BadConfigError, CANNOT_WRITE: CapacityError}
 
 
 class LocalCloud:
@@ -130,18 +132,33 @@ class LocalCloud:
             return tuple(launched)
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
+        failed: list[DynamicClusterError] = []
         for instance_id in instance_ids:
-            record = self._records.read(instance_id)
-            if record is None or not self._is_ours(record):
-                continue
-            ended = self._records.file(record, "ended")
-            if not ended.exists():
+            try:
+                self._end(instance_id)
+            except DynamicClusterError as error:  # it holds up no other
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def _end(self, instance_id: str) -> None:
+        record = self._records.read(instance_id)
+        if record is None or not self._is_ours(record):
+            return
+        ended = self._records.file(record, "ended")
+        unwritten: CapacityError | None = None
+        if not ended.exists():
+            try:
                 write_whole(ended, f"{self._clock.now()}\n")
-            pid = self._records.living(record)
-            if pid:
-                _pull_the_plug(pid)
-            if self._network:
-                self._network.delete(record.host_name, record.address)
+            except CapacityError as error:  # a worker that goes on may be what fills the disk
+                unwritten = error
+        pid = self._records.living(record)
+        if pid:
+            _pull_the_plug(pid)
+        if self._network:
+            self._network.delete(record.host_name, record.address)
+        if unwritten:
+            raise TransientError(f"the end of {record.host_name} cannot be written down: {unwritten}") from unwritten
 
     def console_tail(self, instance_id: str) -> str:
         record = self._records.read(instance_id)
@@ -153,6 +170,8 @@ class LocalCloud:
                 return file.read(_CONSOLE_BYTES).decode(errors="replace")
         except FileNotFoundError:
             return ""
+        except OSError as error:
+            raise TransientError(f"the console of {record.host_name}: {error.strerror}") from error
 
     def _check_room(self, number: int) -> None:
         if self._max_instances and number >= self._max_instances:
@@ -200,7 +219,7 @@ class LocalCloud:
             raise
         if completed.returncode != 0:
             self._discard(record)
-            kind = BadConfigError if completed.returncode == CANNOT_RUN else TransientError
+            kind = _REFUSALS.get(completed.returncode, TransientError)
             raise kind(f"{record.host_name} cannot be started: {completed.complaint}")
 
     def _command(self, record: Record, resource: Resource) -> list[str]:
@@ -270,6 +289,7 @@ class LocalCloud:
         return self._network is None or not self._network.exists(record.host_name)
 
     def _forget_gone(self) -> None:
+        self._records.sweep()
         for record in self._records.all():
             if not self._is_gone(record):
                 continue

@@ -13,11 +13,12 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from dynamiccluster.clouds.local_worker import start_time
+from dynamiccluster.clouds.local_worker import boot_id, start_time
 from dynamiccluster.errors import BadConfigError, CapacityError, TransientError
 
+_KINDS = ("pid", "log", "ended", "json.new", "pid.new", "ended.new")
 _ID = re.compile(r"local-[0-9a-f]{16}")
 
 
@@ -42,34 +43,60 @@ class Records:
 
     def __init__(self, directory: str) -> None:
         self._directory = pathlib.Path(directory)
+        self._seen = False
 
     def file(self, record: Record, kind: str) -> pathlib.Path:
         return self._directory / f"{record.instance_id}.{kind}"
 
     def all(self) -> list[Record]:
         """:raises TransientError: the directory or one of its records cannot be read; then no list is complete."""
+        names = [name for name in self._names() if name.endswith(".json") and _ID.fullmatch(name[:-5])]
+        return [record for name in names if (record := self._parsed(name[:-5])) is not None]
+
+    def _names(self) -> list[str]:
+        """All files. A directory that was there and is not any more (a file system that has come off) is a failure."""
         try:
-            return [_parsed(path) for path in sorted(self._directory.glob("local-*.json"))]
-        except FileNotFoundError:
+            names = sorted(os.listdir(self._directory))
+        except FileNotFoundError as error:
+            if self._seen:
+                raise TransientError(f"{self._directory} (state_dir) is not there any more") from error
             return []
         except OSError as error:
             raise TransientError(f"{self._directory}: {error.strerror}") from error
+        self._seen = True
+        return names
 
     def read(self, instance_id: str) -> Record | None:
-        if not _ID.fullmatch(instance_id):
-            return None
+        return self._parsed(instance_id) if _ID.fullmatch(instance_id) else None
+
+    def _parsed(self, instance_id: str) -> Record | None:
+        """``None`` if it is not there: never was, or was forgotten a moment ago."""
+        path = self._directory / f"{instance_id}.json"
         try:
-            return _parsed(self._directory / f"{instance_id}.json")
+            record = Record(**json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise TransientError(f"{path}: {error.strerror}") from error
+        except (ValueError, TypeError) as error:
+            raise TransientError(f"{path} is damaged: {error}") from error
+        kinds = {field.name: float if field.name == "created_at" else str for field in fields(Record)}
+        if record.instance_id != instance_id or any(type(getattr(record, name)) is not kinds[name] for name in kinds):
+            raise TransientError(f"{path} is damaged: it is not the record of {instance_id}")
+        return record
 
     def living(self, record: Record) -> int:
         """The pid of the instance's first process; 0 if it does not live. Never that of somebody else's process."""
+        path = self.file(record, "pid")
         try:
-            pid, began = self.file(record, "pid").read_text(encoding="ascii").split()
-            return int(pid) if start_time(int(pid)) == began else 0
-        except (FileNotFoundError, ValueError):
+            pid, began, *boot = path.read_text(encoding="ascii").split()  # the third word is younger than the others
+            number = int(pid)
+            same_life = not boot or boot == [boot_id()]
+            return number if same_life and start_time(number) == began else 0
+        except FileNotFoundError:
             return 0
+        except (OSError, ValueError) as error:  # whether it lives is not known then
+            raise TransientError(f"{path} is damaged: {error}") from error
 
     def ended_at(self, record: Record) -> float:
         """When its end was asked for; 0 = not yet."""
@@ -77,10 +104,27 @@ class Records:
             return float(self.file(record, "ended").read_text(encoding="ascii"))
         except FileNotFoundError:
             return 0.0
+        except (OSError, ValueError) as error:
+            raise TransientError(f"{self.file(record, 'ended')} is damaged: {error}") from error
 
     def remove(self, record: Record) -> None:
-        for kind in ("pid", "log", "ended", "json"):  # the json last: until then it is known
-            self.file(record, kind).unlink(missing_ok=True)
+        """The json first: who lists meanwhile must not see it without its end."""
+        try:
+            self.file(record, "json").unlink(missing_ok=True)
+        except OSError as error:
+            raise TransientError(f"{self._directory}: {error.strerror}") from error
+        for kind in _KINDS:
+            with contextlib.suppress(OSError):  # swept later
+                self.file(record, kind).unlink()
+
+    def sweep(self) -> None:
+        """Remove what a removal that was interrupted has left. Only inside :meth:`alone`."""
+        names = self._names()
+        for name in names:
+            instance_id, _, kind = name.partition(".")
+            if _ID.fullmatch(instance_id) and kind in _KINDS and f"{instance_id}.json" not in names:
+                with contextlib.suppress(OSError):  # it is nobody's, and costs nothing
+                    (self._directory / name).unlink()
 
     def somebody_launches(self) -> bool:
         """Whether anybody is inside :meth:`alone`."""
@@ -111,13 +155,6 @@ class Records:
             os.close(handle)
 
 
-def _parsed(path: pathlib.Path) -> Record:
-    try:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise TransientError(f"{path} is damaged: {error}") from error
-
-
 def write_whole(path: pathlib.Path, text: str) -> None:
     """The file has all of the text or is not there. :raises CapacityError: the disk is full or not writable."""
     new = path.with_name(f"{path.name}.new")
@@ -128,4 +165,6 @@ def write_whole(path: pathlib.Path, text: str) -> None:
             os.fsync(file.fileno())
         new.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
         raise CapacityError(f"{path}: {error.strerror}") from error

@@ -17,6 +17,9 @@ import sys
 CANNOT_RUN = 3
 """Exit code: the worker command does not exist or may not be run. Nothing was started."""
 
+CANNOT_WRITE = 4
+"""Exit code: there is no room to write down that the worker runs. Nothing was started."""
+
 _NEW_NET, _NEW_MOUNTS, _NEW_HOST_NAME, _NEW_PIDS = 0x40000000, 0x00020000, 0x04000000, 0x20000000  # linux/sched.h
 _PRIVATE, _RECURSIVE = 1 << 18, 1 << 14  # linux/mount.h
 _PLUG_PULLED = 9
@@ -33,6 +36,12 @@ def start_time(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def boot_id() -> str:
+    """Which life of this machine it is: after a restart pids and ticks begin anew, and may meet those of before."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
 
 
 def main(arguments: list[str]) -> int:
@@ -53,15 +62,22 @@ def main(arguments: list[str]) -> int:
     child = os.fork()
     if child == 0:
         os.close(write_end)
-        os.read(read_end, 1)  # until the pid is on the disk: no worker runs that is not written down
+        written = os.read(read_end, 1)  # until the pid is on the disk: no worker runs that is not written down
+        if not written:
+            os._exit(CANNOT_WRITE)
         os.close(read_end)
         os._exit(_init(program, command, log_file, host_name, isolated))
     os.close(read_end)
-    with open(f"{pid_file}.new", "w", encoding="ascii") as file:
-        file.write(f"{child} {start_time(child)}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{pid_file}.new", pid_file)
+    try:
+        with open(f"{pid_file}.new", "w", encoding="ascii") as file:
+            file.write(f"{child} {start_time(child)} {boot_id()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{pid_file}.new", pid_file)
+    except OSError as error:
+        print(f"{pid_file}: {error.strerror}", file=sys.stderr)  # noqa: T201 - its output
+        return CANNOT_WRITE  # the child sees the pipe end without a word, and goes, too
+    os.write(write_end, b"!")
     os.close(write_end)
     return 0
 

@@ -150,7 +150,7 @@ def test_a_pid_that_was_given_to_somebody_else_is_not_touched(world: Any) -> Non
     (machine,) = cloud.launch("l1", RESOURCE, [spec("small-1")])
     settle(cloud, InstanceState.ACTIVE)
     file = world.state / f"{machine.instance_id}.pid"
-    pid, began = file.read_text().split()
+    pid, began, _ = file.read_text().split()
     file.write_text(f"{os.getpid()} {int(began) - 1}\n")
     assert states(cloud) == [InstanceState.STOPPED]
     cloud.terminate([machine.instance_id])
@@ -222,6 +222,7 @@ def test_a_state_directory_that_cannot_be_made(world: Any) -> None:
     world.state.write_text("a file")
     with pytest.raises(BadConfigError, match="state_dir"):
         world.cloud().launch("l1", RESOURCE, [spec("small-1")])
+    world.state.unlink()
 
 
 def ip_runner() -> FakeRunner:
