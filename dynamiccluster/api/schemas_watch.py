@@ -70,7 +70,9 @@ class BulkDoc(Document):
 
 class BulkRequest(Request):
     action: Literal["hold", "unhold", "vacate", "delete"]
-    nodes: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(min_length=1, max_length=1000)
+    nodes: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,255}$")]] = Field(
+        min_length=1, max_length=200, description="ids or host names; so many fit into the largest body"
+    )
     force: bool = Field(default=False, description="delete: hold a working node now and remove it once it is empty")
 
 

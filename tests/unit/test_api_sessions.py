@@ -196,11 +196,8 @@ def with_pam(tmp_path: Path, tokens: dict[str, str], monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("dynamiccluster.api.server.authenticator", lambda: authenticate)
     monkeypatch.setattr("dynamiccluster.api.handlers.session.groups_of", lambda account: frozenset({"hpc"}))
-    settings = {
-        "pam_service": "dynamiccluster",
-        "pam_roles": {"@hpc": "operator"},
-        "bridge": InlineBridge(random.Random(1), (0.0, 0.0)),
-    }
+    settings = {"pam_service": "dynamiccluster", "pam_roles": {"@hpc": "operator"}}
+    bridge = InlineBridge(random.Random(1), (0.0, 0.0))
     with live(tmp_path, bridge, tokens_file=str(tmp_path / "tokens"), **settings) as running:
         yield running
 

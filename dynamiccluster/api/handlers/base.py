@@ -74,6 +74,10 @@ class Context:
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # the service stops: streams end
 
 
+_UNDECLARED = {verb: getattr(RequestHandler, verb.lower()) for verb in RequestHandler.SUPPORTED_METHODS}
+"""What Tornado answers for verbs that a handler does not have."""
+
+
 class ApiHandler(RequestHandler):
     """Base of all handlers."""
 
@@ -139,9 +143,9 @@ class ApiHandler(RequestHandler):
         if self.operation is None or param.name not in self.operation.names:
             raise AssertionError(f"{param.name} is not declared for this verb")
         if param.repeated:
-            texts = self.get_query_arguments(param.name)
+            texts = self.get_query_arguments(param.name, strip=False)
             return param.value("\n".join(texts) if texts else None)
-        return param.value(self.get_query_argument(param.name, None))
+        return param.value(self.get_query_argument(param.name, None, strip=False))
 
     def window(self, wanted: Wanted) -> Window:
         """The part of a list that is asked for."""
@@ -265,6 +269,8 @@ class ApiHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = _told(status_code, kwargs.get("exc_info", (None, None, None))[1])
         self.set_status(error.status)
+        if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.verbs()))
         if error.status == HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", 'Bearer realm="dynamiccluster"')
         if error.retry_after_s > 0:
@@ -272,6 +278,10 @@ class ApiHandler(RequestHandler):
         body = schemas.ErrorBody(code=error.code, message=error.message, field=error.field)
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         self.finish(schemas.ErrorDoc(error=body).model_dump_json())
+
+    def verbs(self) -> list[str]:
+        """What can be asked here."""
+        return [verb for verb in self.SUPPORTED_METHODS if getattr(type(self), verb.lower()) is not _UNDECLARED[verb]]
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Expected errors are a line at most; a traceback means that somebody must look."""

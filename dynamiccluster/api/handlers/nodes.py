@@ -34,7 +34,7 @@ NUMBER = Param(
     _number,
     -1,
     f"a number from 0 to {len(ORIGINAL_NAME) - 1}",
-    {"type": "integer", "minimum": 0, "maximum": len(ORIGINAL_NAME) - 1},
+    {"anyOf": [{"type": "integer", "minimum": 0, "maximum": len(ORIGINAL_NAME) - 1}, {"const": ""}]},
     "only nodes in this state",
 )
 STATE = words("state", STATE_WORDS, "only nodes in these states: ours, or the original's names or numbers")
@@ -117,7 +117,7 @@ class Nodes(ApiHandler):
         self.versioned(make, Topic.NODES)
 
     @operation(
-        "`hold`, `unhold`, `vacate` or `delete` up to 1000 nodes at once; each is answered for",
+        "`hold`, `unhold`, `vacate` or `delete` up to 200 nodes at once; each is answered for",
         schemas_watch.BulkDoc,
         body=schemas_watch.BulkRequest,
     )
