@@ -47,15 +47,20 @@ FLAVORS = {
 FLAVOR_IDS = {name: str(uuid.UUID(int=100 + number)) for number, name in enumerate(FLAVORS)}
 NOVA_DOWN_CELL = {"status": "UNKNOWN", "tenant_id": PROJECT, "links": []}
 Start = Callable[..., Any]
+_AFTERWARDS = ("lost", "hang", "half", "stale")
 
 
 @dataclass
 class Fault:
-    """What happens instead. ``says``: a recording's name, a status, or ``lost`` (done, and the reply never comes)."""
+    """What happens instead. ``says``: a recording's name, a status (with a text), or
+
+    ``lost``, ``hang``: done, and the reply never comes, or after ``hang_s``; of lists also ``half`` (a first page, and
+    no second one) and ``stale`` (the one before).
+    """
 
     method: str
     path: str  # regular expression
-    says: str | int
+    says: str | int | tuple[int, str]
     times: int = 1_000_000
 
 
@@ -74,10 +79,29 @@ class NovaSite(Neighbours):
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    now: Callable[[], float] = time.time
+    hang_s: float = 0.0
+    made: int = 0
     servers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
+        self._last_list: Answer = (200, {"servers": []})
+
+    def living(self) -> set[str]:
+        """Ids of the servers that are there and were not told to end."""
+        with self._lock:
+            return {server_id for server_id, server in self.servers.items() if "_ended" not in server}
+
+    def _spoilt(self, answer: Answer, query: Mapping[str, str], how: object) -> Answer:
+        if how == "stale":
+            return self._last_list
+        if answer[0] != 200:
+            return answer
+        servers = answer[1]["servers"]
+        href = f"{self.url}/compute/v2.1/servers/detail?marker=x"
+        first = servers[: len(servers) // 2 + 1]
+        return 200, {"servers": first, "servers_links": [{"rel": "next", "href": href}]}
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -86,14 +110,19 @@ class NovaSite(Neighbours):
         with self._lock:
             self.asked.append((method, path))
             fault = self._fault(method, path)
-            if fault is not None and fault.says != "lost":
-                answer = recorded(fault.says) if isinstance(fault.says, str) else (fault.says, {"title": "sorry"})
-                return self._send(start, answer)
+            if fault is not None and fault.says not in _AFTERWARDS:
+                return self._send(start, _said(fault.says))
             try:
                 answer = self._answer(method, path, query, json.loads(body) if body else None, environ)
             except RefusedError as refused:
                 answer = refused.answer
-        if fault is not None:
+        if fault is not None and fault.says in ("half", "stale"):
+            answer = self._spoilt(answer, query, fault.says)
+        elif path.endswith("/servers/detail"):
+            self._last_list = answer
+        if fault is not None and fault.says == "hang":
+            time.sleep(self.hang_s)
+        if fault is not None and fault.says == "lost":
             with contextlib.suppress(OSError):
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         return self._send(start, answer)
@@ -144,7 +173,7 @@ class NovaSite(Neighbours):
             case "GET", ["servers", server_id]:
                 return 200, {"server": self._shown(self._server(server_id))}
             case "DELETE", ["servers", server_id]:
-                self._server(server_id).setdefault("_ended", time.time())
+                self._server(server_id).setdefault("_ended", self.now())
                 return 204, None
             case "POST", ["servers", server_id, "action"]:
                 server = self._server(server_id)
@@ -181,19 +210,20 @@ class NovaSite(Neighbours):
         if 0 <= self.most <= len(counted):
             raise RefusedError(403, "forbidden", self._over(len(counted)))
         server_id = str(uuid.uuid4())
+        self.made += 1
         self.servers[server_id] = {
             "id": server_id,
             "name": asked["name"],
             "status": "BUILD",
             "OS-EXT-STS:task_state": "scheduling",
-            "created": stamp(time.time()),
+            "created": stamp(self.now()),
             "metadata": asked.get("metadata", {}),
             "addresses": {},
             "flavor": {"original_name": flavor, "vcpus": FLAVORS[flavor][0], "ram": FLAVORS[flavor][1]},
             "OS-EXT-AZ:availability_zone": asked.get("availability_zone") or "az1",
             "os-extended-volumes:volumes_attached": [],
             "_volume": bool(asked.get("block_device_mapping_v2")),
-            "_born": time.time(),
+            "_born": self.now(),
         }
         return {"id": server_id, "links": [], "adminPass": "W7fiMmgKY88m", "OS-DCF:diskConfig": "MANUAL"}
 
@@ -201,7 +231,7 @@ class NovaSite(Neighbours):
         return f"Quota exceeded for instances: Requested 1, but already used {used} of {self.most} instances"
 
     def _pass_time(self) -> None:
-        now = time.time()
+        now = self.now()
         for server_id, server in list(self.servers.items()):
             if "_ended" in server and now - server["_ended"] >= self.stop_s:
                 del self.servers[server_id]
@@ -235,7 +265,7 @@ class NovaSite(Neighbours):
             "name": "",
             "network_id": NETWORK,
             "fixed_ips": [{"ip_address": address}],
-            "created_at": stamp(time.time()),
+            "created_at": stamp(self.now()),
         }
         entry = {"addr": address, "version": 4, "OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:0:0:1"}
         server["addresses"] = {"private": [entry]}
@@ -281,6 +311,8 @@ class NovaSite(Neighbours):
         """Sorted as nova does, newest first; of ``query`` only ``marker`` and ``limit`` count here."""
         every = sorted(self.servers.values(), key=lambda one: (one["_born"], one["id"]), reverse=True)
         ids = [one["id"] for one in every]
+        if query.get("marker") not in (None, *ids):
+            raise RefusedError(400, "badRequest", f"marker [{query['marker']}] not found")
         first = ids.index(query["marker"]) + 1 if "marker" in query else 0
         most = min(self.page, int(query.get("limit", self.page)))
         shown = [self._shown(one) for one in every[first : first + most]]
@@ -317,6 +349,15 @@ class NovaSite(Neighbours):
         length = [] if status == 204 else [("Content-Length", str(len(text)))]
         start(f"{status} x", [("Content-Type", "application/json"), *length, *more])
         return [text]
+
+
+def _said(fault: str | int | tuple[int, str]) -> Answer:
+    match fault:
+        case str():
+            return recorded(fault)
+        case int():
+            return fault, {"title": "sorry"}
+    return fault[0], {"sorry": {"code": fault[0], "message": fault[1]}}
 
 
 def _flavor(name: str) -> dict[str, Any]:

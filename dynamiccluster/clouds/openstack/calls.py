@@ -89,10 +89,17 @@ class OpenstackCalls:
     def pages(self, service: Service, path: str, key: str, **query: Any) -> Iterator[Mapping[str, Any]]:
         """Every element under ``key`` of a paged list. A page that fails raises: no list is half a list.
 
-        :raises TransientError: a reply without such a list.
+        :raises TransientError: a reply without such a list, or a page after the first is refused: what it was to begin
+            with has gone meanwhile.
         """
+        first = True
         while True:
-            page = self.get(service, path, **query)
+            try:
+                page = self.get(service, path, **query)
+            except BadConfigError as error:
+                if first:
+                    raise
+                raise TransientError(f"{path}: the list changed while it was read: {error}") from error
             found = page.get(key)
             if not isinstance(found, list):
                 raise TransientError(f"{path}: the reply has no {key}")
@@ -102,7 +109,7 @@ class OpenstackCalls:
                 return
             if all(query.get(name) == value for name, value in following.items()):
                 raise TransientError(f"{path}: the pages go round in circles")
-            query = query | following
+            query, first = query | following, False
 
     def _asked(
         self, service: Service, method: str, path: str, *, launching: bool = False, **more: Any
