@@ -19,11 +19,14 @@ from dynamiccluster.clouds.aws import calls as aws_calls
 from dynamiccluster.clouds.aws.adapter import AwsCloud
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.config.schema_cloud_aws import AwsConfig
+from dynamiccluster.embedded.jobs import JobRequest
 from dynamiccluster.embedded.site import Site
 from dynamiccluster.engine.loop import Engine
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.pace import PacedClock
+from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import Command, CommandKind, CommandReply
+from dynamiccluster.model.job import Shape
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.resource import Timers
 from dynamiccluster.model.worker_node import WorkerNode
@@ -72,7 +75,15 @@ def rules() -> Policy:
 class Ec2Rig:
     """Engines, one after another, on one store and one region."""
 
-    def __init__(self, site: Ec2Site, seed: int = 1, *, quick: bool = False) -> None:
+    def __init__(
+        self,
+        site: Ec2Site,
+        seed: int = 1,
+        *,
+        quick: bool = False,
+        keys: dict[str, Any] | None = None,
+        policy: Policy | None = None,
+    ) -> None:
         self.ec2 = site
         self.rng = random.Random(seed)
         self.store = TestStore()
@@ -81,14 +92,15 @@ class Ec2Rig:
         self.clock = PacedClock(loop, time.time())
         site.now = self.clock.now
         self._site = Site(1, self.clock.now(), loop.time())
-        self._site.add_queue("c1")
-        self.cloud = Tap(aws(site, self.clock, quick=quick))
+        self.queue = self._site.add_queue("c1")
+        self.cloud = Tap(aws(site, self.clock, quick=quick, **(keys or {})))
+        self.rules = policy or rules()
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self.bridge = TestBridge()
         self.engine = Engine(
-            rules(),
+            self.rules,
             SimulatedScheduler(self._site, self.clock, "c1"),
             {"t": self.cloud},  # type: ignore[dict-item]  # a tap passes every call on
             self.store,
@@ -123,6 +135,11 @@ class Ec2Rig:
     async def ask(self, kind: CommandKind, target: str = "r", **more: Any) -> CommandReply:
         self.number += 1
         return await self.engine.command(Command(f"cmd{self.number}", kind, "ada", target=target, **more))
+
+    def submit(self, cores: int, count: int = 1) -> None:
+        with self._site.at(self.clock):
+            for _ in range(count):
+                self.queue.submit(JobRequest(Shape(queues=("batch",), chunk=Capacity(cores)), 1000.0))
 
     async def ready(self) -> None:
         """Until commands are taken."""

@@ -65,6 +65,7 @@ class Fault:
     code: str
     instance_type: str = ""
     zone: str = ""
+    market: str = ""
     times: int = 1_000_000
 
 
@@ -225,6 +226,8 @@ class Ec2Site:
                 if fault.instance_type and fault.instance_type != asked.get("InstanceType"):
                     continue
                 if fault.zone and fault.zone != asked.get("Placement.AvailabilityZone"):
+                    continue
+                if fault.market and fault.market != asked.get("InstanceMarketOptions.MarketType", "on-demand"):
                     continue
                 fault.times -= 1
                 return fault

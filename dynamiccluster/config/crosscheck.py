@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from dynamiccluster.config.document import Document
 from dynamiccluster.config.legacy import GENERAL
+from dynamiccluster.config.menus import menu_of
 from dynamiccluster.config.problems import Path, Problem
 from dynamiccluster.config.provisioning import own_findings, shared_findings
 from dynamiccluster.config.schema import Settings
@@ -61,6 +62,20 @@ def _menus(settings: Settings) -> Iterator[Finding]:
     for name, item in settings.cloud.items():
         if isinstance(item, XspotResource):
             yield from ((("cloud", name, *below), problem, wanted) for below, problem, wanted in xspot_findings(item))
+        if isinstance(item, AwsResource):
+            zone, subnets = item.config.availability_zone, item.config.subnets
+            if zone and subnets and zone not in subnets:
+                yield (
+                    ("cloud", name, "config", "subnets"),
+                    f"has no subnet of availability_zone {zone}",
+                    "one, or no availability_zone",
+                )
+            if item.capacity.cores and menu_of(item) is not None:
+                yield (
+                    ("cloud", name, "capacity"),
+                    "is told by EC2 where there are several zones or markets",
+                    "no capacity",
+                )
 
 
 def _features(settings: Settings) -> Iterator[Finding]:

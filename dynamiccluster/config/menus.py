@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dynamiccluster.config.schema_cloud import CloudResource
+from dynamiccluster.config.schema_cloud_aws import AwsResource
 from dynamiccluster.config.schema_cloud_xspot import XspotResource
-from dynamiccluster.model.menu import Menu
+from dynamiccluster.model.menu import Menu, SpotStrategy
 
 _SETTLE_S = 60.0
 """X-Spot's default, which 0 stands for too."""
@@ -12,8 +13,16 @@ _SETTLE_S = 60.0
 
 def menu_of(item: CloudResource) -> Menu | None:
     """How one of its machines is chosen; ``None`` for a resource with one kind of machine."""
-    if not isinstance(item, XspotResource):
-        return None
+    match item:
+        case XspotResource():
+            return _of_types(item)
+        case AwsResource():
+            return _of_zones(item)
+        case _:
+            return None
+
+
+def _of_types(item: XspotResource) -> Menu:
     config = item.config
     return Menu(
         spot_strategy=config.spot_allocation_strategy,
@@ -21,6 +30,20 @@ def menu_of(item: CloudResource) -> Menu | None:
         try_spot_s=config.try_spot_period if config.spot_fleet_types else -1.0,
         spot_settle_s=max(0.0, config.spot_delay_period or _SETTLE_S),
         on_demand=bool(config.on_demand_types),
+    )
+
+
+def _of_zones(item: AwsResource) -> Menu | None:
+    """One machine type in several zones, or in both markets."""
+    config = item.config
+    spot, both = config.spot_bid is not None, config.spot_bid is not None and config.spot_fallback == "on-demand"
+    if not both and (config.availability_zone or len(config.subnets) < 2):
+        return None
+    return Menu(
+        spot_strategy=SpotStrategy.PRICE_CAPACITY_OPTIMIZED,
+        try_spot_s=config.spot_timeout if spot else -1.0,
+        spot_settle_s=0.0,
+        on_demand=both or not spot,
     )
 
 

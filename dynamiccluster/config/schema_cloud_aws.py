@@ -127,8 +127,14 @@ class AwsConfig(Ec2Config):
     )
     spot_timeout: Seconds = Field(
         300.0,
-        description="Accepted as in the guide. A spot launch is filled or refused at once here; a refused one is tried "
-        "again, at this or the next resource.",
+        description="With `spot_fallback: on-demand`: how long work waits for spot instances from the first refusal "
+        "on, while they are asked for again and again.",
+    )
+    spot_fallback: Literal["next", "on-demand", "none"] = Field(
+        "next",
+        description="Where spot instances are refused. `on-demand`: the same type on demand after `spot_timeout`. "
+        "`next`, `none`: never on demand here; the work goes to the next resource that suits it, at once.",
+        examples=["on-demand"],
     )
     capacity_reservation_id: Text | None = Field(
         None, description="Capacity reservation to use.", examples=["cr-0123456789abcdef0"]

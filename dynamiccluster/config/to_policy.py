@@ -159,12 +159,14 @@ def tenancy_of(item: CloudResource) -> str:
 
 def offering_of(item: CloudResource) -> str:
     """What runs out of capacity together: zone, machine type and market."""
+    if menu_of(item) is not None:
+        return ""
     if item.offering:
         return item.offering
     if isinstance(item, OpenstackResource):
         return f"{tenancy_of(item)}/{item.config.availability_zone or 'any'}/{item.config.flavor}"
     if isinstance(item, AwsResource):
         market = "on-demand" if item.config.spot_bid is None else "spot"
-        zone = item.config.availability_zone or "any"
+        zone = item.config.availability_zone or next(iter(item.config.subnets), "any")
         return f"{tenancy_of(item)}/{zone}/{item.config.instance_type}/{market}"
     return ""

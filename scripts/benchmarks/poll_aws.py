@@ -53,7 +53,7 @@ def rows() -> Iterator[dict[str, object]]:
 def _launched(cloud: AwsCloud, site: Ec2Site, number: int) -> tuple[float, int]:
     site.calls.clear()
     began = time.perf_counter()
-    machines = cloud.launch("bench", RESOURCE, [NodeSpec(f"n{at}", f"r-{at}") for at in range(number)])
+    machines = cloud.launch("bench", RESOURCE, [NodeSpec(f"n{at:07d}", f"r-n{at:07d}") for at in range(number)])
     if len(machines) != number:
         raise RuntimeError(f"{len(machines)} machines of {number}")
     return time.perf_counter() - began, sum(site.calls.values())

@@ -87,7 +87,8 @@ def test_all_is_well_and_nothing_was_launched(site: Ec2Site) -> None:
     )
     assert states(seen) == {OK}, seen
     assert {"credentials", "type c5.large", "image ami-12c6146b", f"subnet {subnet['SubnetId']}"} <= seen.keys()
-    assert {"key pair admin", f"zone {subnet['AvailabilityZone']}", "quota of vCPUs", "may launch"} <= seen.keys()
+    assert {"key pair admin", f"zone {subnet['AvailabilityZone']}", "may launch"} <= seen.keys()
+    assert "quota of vCPUs, on-demand" in seen
     assert not ec2.describe_instances()["Reservations"]
 
 
@@ -121,10 +122,10 @@ def test_a_subnet_of_another_zone(site: Ec2Site) -> None:
 
 def test_a_small_quota_and_one_that_may_not_be_read(site: Ec2Site) -> None:
     site.most_vcpus = 6
-    (finding,) = found(site)["quota of vCPUs"]
+    (finding,) = found(site)["quota of vCPUs, on-demand"]
     assert (finding.state, "4 nodes have 8" in finding.message) == (WRONG, True)
     site.most_vcpus = 0
-    (finding,) = found(site)["quota of vCPUs"]
+    (finding,) = found(site)["quota of vCPUs, on-demand"]
     assert finding.state is UNKNOWN
 
 

@@ -66,7 +66,7 @@ class AwsCloud:
         self._user_data = dict(user_data)
         self._notices = notices
         single = {name: config for name, config in configs.items() if "instance_type" in config}
-        self._catalogue = Catalogue(calls, clock, tenancy, single)
+        self._catalogue = Catalogue(calls, clock, tenancy, single, menus=len(single) < len(configs))
         self._menus = Menus(
             calls,
             clock,
@@ -88,6 +88,7 @@ class AwsCloud:
                 elif state_of(described) is not InstanceState.GONE:
                     strangers += 1
         completed_at = self._clock.now()
+        offers = (*self._catalogue.offers(), *self._menus.offers())
         return CloudView(
             self.tenancy,
             started_at,
@@ -95,7 +96,7 @@ class AwsCloud:
             tuple(ours),
             strangers,
             self._catalogue.quota(living),
-            (*self._catalogue.offers(), *self._menus.offers()),
+            offers,
             self._notices.of(ours) if self._notices else (),
         )
 

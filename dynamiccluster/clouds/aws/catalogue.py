@@ -8,7 +8,8 @@ from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.clouds.aws.due import Due
-from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT, offering_of
+from dynamiccluster.clouds.aws.limits_map import limit_of
+from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT, markets, offering_of, zones
 from dynamiccluster.clouds.aws.type_map import MachineType, to_type
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.offer import Offer
@@ -17,22 +18,36 @@ from dynamiccluster.model.view import Quota
 _TYPES_FOR_S = 86400.0
 _QUOTA_FOR_S = 3600.0
 _TYPES_AT_ONCE = 100
-_STANDARD = "L-1216C47A"
-"""Quota code: vCPUs of running on-demand instances of the families A, C, D, H, I, M, R, T and Z."""
-
-_STANDARD_FAMILIES = frozenset("acdhimrtz")
+_STANDARD = limit_of("c5.large", ON_DEMAND)
 
 
 class Catalogue:
-    """Descriptions for the resources of one tenancy. A failure to ask leaves what is known, and is tried again."""
+    """Descriptions for the resources of one tenancy. A failure to ask leaves what is known, and is tried again.
 
-    def __init__(self, calls: AwsCalls, clock: Clock, tenancy: str, configs: Mapping[str, Mapping[str, Any]]) -> None:
+    ``configs``: of resources with one machine type. ``menus``: whether there are others beside them, which are taken to
+    count against the limit of most on-demand machines.
+    """
+
+    def __init__(
+        self,
+        calls: AwsCalls,
+        clock: Clock,
+        tenancy: str,
+        configs: Mapping[str, Mapping[str, Any]],
+        *,
+        menus: bool = False,
+    ) -> None:
         self._calls = calls
         self._due = Due(clock, tenancy)
         self._tenancy = tenancy
         self._configs = configs
         self._types: dict[str, MachineType] = {}
         self._most_vcpus: int | None = None
+        limits = {
+            limit_of(config["instance_type"], market) for config in configs.values() for market in markets(config)
+        }
+        limits |= {_STANDARD} if menus else set()
+        self._limit = limits.pop() if len(limits) == 1 else ""
 
     def type(self, name: str) -> MachineType | None:
         """One machine type; ``None`` while EC2 has not told."""
@@ -47,33 +62,37 @@ class Catalogue:
         return {name: kind for name, kind in self._types.items() if any(fnmatchcase(name, one) for one in wanted)}
 
     def offers(self) -> tuple[Offer, ...]:
-        """One per resource whose type is known. Prices come from the configuration: EC2's list has none."""
+        """One for each resource whose type is known, and each of its zones and markets. Of prices only the most that is
+        paid for spot is known here."""
         self._learn_types()
         found = []
         for name, config in self._configs.items():
             kind = self._types.get(config["instance_type"])
             if kind is None:
                 continue
-            market = ON_DEMAND if config["spot_bid"] is None else SPOT
-            zone = config["availability_zone"] or ""
-            found.append(
+            found += [
                 Offer(
                     name,
                     kind.capacity(config["hyperthreading"]),
                     offering=offering_of(self._tenancy, zone, kind.name, market),
                     gpu_type=kind.gpu_type,
+                    price_per_hour=(config["spot_bid"] or 0.0) if market == SPOT else 0.0,
                     instance_type=kind.name,
                     zone=zone,
                     market=market,
                 )
-            )
+                for market in markets(config)
+                for zone in zones(config)
+            ]
         return tuple(found)
 
     def quota(self, living: Sequence[Mapping[str, Any]]) -> Quota:
-        """vCPUs of on-demand instances in the standard families, which most nodes are; the other limits show when a
-        launch is refused."""
+        """The limit of vCPUs that all of the tenancy's resources count against. Where they count against several, none
+        holds for all of them, and each shows when a launch is refused."""
+        if not self._limit:
+            return Quota(None, len(living))
         self._due("quota", _QUOTA_FOR_S, self._learn_quota)
-        used = sum(_vcpus(described) for described in living if _is_standard_on_demand(described))
+        used = sum(self._vcpus(described) for described in living if _limit(described) == self._limit)
         return Quota(None, len(living), self._most_vcpus, used)
 
     def cores_without_hyperthreading(self, config: Mapping[str, Any], instance_type: str) -> int:
@@ -82,6 +101,14 @@ class Catalogue:
             return 0
         kind = self.type(instance_type or config["instance_type"])
         return kind.cores if kind is not None and kind.cores != kind.vcpus else 0
+
+    def _vcpus(self, described: Mapping[str, Any]) -> int:
+        """Those of the type, which count also where second threads are off."""
+        kind = self._types.get(str(described.get("InstanceType", "")))
+        if kind is not None:
+            return kind.vcpus
+        cpus = described.get("CpuOptions") or {}
+        return int(cpus.get("CoreCount") or 1) * int(cpus.get("ThreadsPerCore") or 1)
 
     def _learn_types(self) -> None:
         wanted = {config["instance_type"] for config in self._configs.values()}
@@ -98,16 +125,13 @@ class Catalogue:
 
     def _learn_quota(self) -> None:
         with self._calls.errors():
-            said = self._calls.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=_STANDARD)
+            said = self._calls.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=self._limit)
         self._most_vcpus = int(said["Quota"]["Value"])
 
 
-def _vcpus(described: Mapping[str, Any]) -> int:
-    cpus = described.get("CpuOptions") or {}
-    return int(cpus.get("CoreCount") or 1) * int(cpus.get("ThreadsPerCore") or 1)
-
-
-def _is_standard_on_demand(described: Mapping[str, Any]) -> bool:
-    family = str(described.get("InstanceType", ""))[:1]
-    running = described.get("State", {}).get("Name") in ("pending", "running")
-    return running and described.get("InstanceLifecycle") != "spot" and family in _STANDARD_FAMILIES
+def _limit(described: Mapping[str, Any]) -> str:
+    """What a machine counts against; "" while it does not run."""
+    if described.get("State", {}).get("Name") not in ("pending", "running"):
+        return ""
+    market = SPOT if described.get("InstanceLifecycle") == "spot" else ON_DEMAND
+    return limit_of(str(described.get("InstanceType", "")), market)

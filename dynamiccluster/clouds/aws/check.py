@@ -13,7 +13,7 @@ from typing import Any
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.clouds.aws.instance_map import tags_of
 from dynamiccluster.clouds.aws.limits_map import limit_of
-from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT, run_instances
+from dynamiccluster.clouds.aws.request_map import markets, run_instances, zones
 from dynamiccluster.clouds.aws.type_map import MachineType, to_type
 from dynamiccluster.clouds.userdata import user_data
 from dynamiccluster.errors import (
@@ -239,24 +239,24 @@ class _Looks:
     def _quota(self) -> Iterator[Finding]:
         if self._type is None:
             return
-        limit = limit_of(self._type.name, SPOT if self._config["spot_bid"] is not None else ON_DEMAND)
-        subject, needed = "quota of vCPUs", self._type.vcpus * self._resource.max_nodes
-        if not limit:
-            yield Finding(subject, FindingState.UNKNOWN, f"the limit of {self._type.name} has no code known here")
-            return
+        needed = self._type.vcpus * self._resource.max_nodes
+        for market in markets(self._config):
+            yield self._limit(f"quota of vCPUs, {market}", limit_of(self._type.name, market), needed)
+
+    def _limit(self, subject: str, code: str, needed: int) -> Finding:
+        if not code:
+            return Finding(subject, FindingState.UNKNOWN, "its code is not known here")
         try:
             with self._calls.errors():
-                said = self._calls.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=limit)
+                said = self._calls.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=code)
         except DynamicClusterError as error:
             fix = "Allow servicequotas:GetServiceQuota; without it the limit shows when a launch is refused"
-            yield Finding(subject, FindingState.UNKNOWN, str(error), fix)
-            return
+            return Finding(subject, FindingState.UNKNOWN, str(error), fix)
         most = int(said["Quota"]["Value"])
         if needed > most:
-            message = f"{limit} is {most}, and {self._resource.max_nodes} nodes have {needed}"
-            yield Finding(subject, FindingState.WRONG, message, "Have it raised, or set a smaller quantity.max")
-        else:
-            yield Finding(subject, FindingState.OK, f"{limit} is {most}, needed are {needed}")
+            message = f"{code} is {most}, and {self._resource.max_nodes} nodes have {needed}"
+            return Finding(subject, FindingState.WRONG, message, "Have it raised, or set a smaller quantity.max")
+        return Finding(subject, FindingState.OK, f"{code} is {most}, needed are {needed}")
 
     def _user_data(self) -> tuple[str, list[Finding]]:
         template = user_data(self._config, self._cluster_id)
@@ -276,7 +276,8 @@ class _Looks:
     def _rehearsals(self, script: str) -> Iterator[Finding]:
         ec2 = self._calls.client("ec2")
         tags = tags_of(self._cluster_id, "check", self._resource.name, "", [_SPEC], self._config["tags"])
-        request = run_instances(self._config, [_SPEC], token="", tags=tags, user_data=script)
+        zone = zones(self._config)[0]
+        request = run_instances(self._config, [_SPEC], token="", tags=tags, user_data=script, zone=zone)
         yield self._rehearsal(
             "launch", "ec2:RunInstances, ec2:CreateTags and, for a role, iam:PassRole", ec2.run_instances, request
         )

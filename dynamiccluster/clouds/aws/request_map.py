@@ -35,6 +35,19 @@ def placed(offering: str, tenancy: str) -> tuple[str, str, str]:
     return ("" if parts[0] == "any" else parts[0]), parts[1], parts[2]
 
 
+def markets(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where a resource with one machine type buys, spot first."""
+    if config["spot_bid"] is None:
+        return (ON_DEMAND,)
+    return (SPOT, ON_DEMAND) if config["spot_fallback"] == ON_DEMAND else (SPOT,)
+
+
+def zones(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Availability zones of a resource with one machine type; one "" = EC2 chooses."""
+    one = config["availability_zone"]
+    return (one,) if one else tuple(sorted(config["subnets"])) or ("",)
+
+
 def run_instances(
     config: Mapping[str, Any],
     specs: Sequence[NodeSpec],
