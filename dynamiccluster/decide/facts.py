@@ -163,8 +163,8 @@ def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str, instance: I
         if before not in COMING:
             return
         if instance is not None and instance.fault_class in (ErrorClass.CAPACITY, ErrorClass.QUOTA):
-            resource = draft.resource(node.resource)
-            breaker.launch_refused(draft, resource, instance.fault_class, why, instance.offering)
+            resource = draft.resource(node.resource).offered(node.offer)
+            breaker.launch_refused(draft, resource, instance.fault_class, why, instance.offering or resource.offering)
         else:
             breaker.failed(draft, node.resource, why)
 
@@ -209,6 +209,9 @@ def _scheduler_speaks(draft: Draft, node: WorkerNode, hosts: Hosts) -> None:
         return
     was = node.state
     node = apply(draft, node.node_id, event, why)
+    if was is NodeState.JOINING and node.state in WORKING and host.hold is not None and host.hold.ours:
+        draft.put(replace(node, todo=(ActionKind.RELEASE,)))
+        node = draft.nodes[node.node_id]
     if was is NodeState.JOINING and node.state is not NodeState.JOINING:
         _joined(draft, node, host)
 
@@ -254,6 +257,9 @@ def _usable_event(draft: Draft, node: WorkerNode, host: Host, busy: bool) -> tup
         return None, ""
     if node.state is NodeState.HOLDING and not node.hold_confirmed_at:
         return None, ""
+    if node.state is NodeState.JOINING and not node.adopted:
+        # nobody has asked for this hold: it was meant for an earlier node of the same name
+        return NodeEvent.HOST_BUSY if busy else NodeEvent.HOST_IDLE, "usable, but for a mark of a former node"
     if busy:
         return NodeEvent.HOST_HELD_BUSY, "held, jobs still run on it"
     return NodeEvent.HOST_HELD_EMPTY, "held, and a later view shows it empty"

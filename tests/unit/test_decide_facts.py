@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builders as b
 import pytest
 from builders import (
     MARK,
@@ -239,8 +240,8 @@ SETTLED_HOLD = {"hold_why": HoldWhy.SCALE_DOWN, "hold_confirmed_at": VIEW_AT - 9
         (S.JOINING, {}, {"state": H.JOINING}, S.JOINING),
         (S.JOINING, {}, {"state": H.DOWN}, S.JOINING),
         (S.JOINING, {}, {"held": "mine"}, S.IDLE),
-        (S.JOINING, {}, HELD, S.HOLDING),
-        (S.JOINING, {}, {**HELD, "used": 1}, S.HOLDING),
+        (S.JOINING, {"adopted": True}, HELD, S.HOLDING),
+        (S.JOINING, {"adopted": True}, {**HELD, "used": 1}, S.HOLDING),
         (S.IDLE, {}, {"used": 1}, S.BUSY),
         (S.IDLE, {}, {"jobs": ("7",)}, S.BUSY),
         (S.IDLE, {}, {"busy": True}, S.BUSY),
@@ -482,3 +483,19 @@ def test_cloud_views_of_several_tenancies_are_all_heard() -> None:
     a, b = node("n1", S.STARTING), node("n2", S.STARTING, tenancy="u")
     views = {"t": cloud_view([instance_of(a)]), "u": cloud_view([instance_of(b)], tenancy="u")}
     assert {n.state for n in heard(a, b, clouds=views).nodes.values()} == {S.CONFIGURING}
+
+
+@pytest.mark.parametrize("used", [0, 2])
+def test_a_mark_of_a_former_node_of_the_same_name_is_taken_away(used: int) -> None:
+    node = b.node("n2", NodeState.JOINING)
+    stale = b.host_of(node, held=b.MARK + node.host_name, used=used)
+    plan = b.plan(b.picture([node], hosts=[stale]))
+    assert plan.nodes["n2"].state is (NodeState.BUSY if used else NodeState.IDLE)
+    (action,) = b.actions(plan, ActionKind.RELEASE)
+    assert action.mark == b.MARK + node.host_name
+
+
+def test_an_adopted_node_that_is_held_stays_held() -> None:
+    node = b.node("n2", NodeState.JOINING, adopted=True)
+    plan = b.plan(b.picture([node], hosts=[b.host_of(node, held=b.MARK + node.host_name)]))
+    assert plan.nodes["n2"].state is NodeState.HOLDING
