@@ -35,6 +35,13 @@ class Lookups:
         return {host.name: host for host in view.hosts} if view else {}
 
     @cached_property
+    def nodes_by_resource(self) -> Mapping[str, tuple[WorkerNode, ...]]:
+        found: dict[str, list[WorkerNode]] = {}
+        for node in self.snapshot.nodes.values():
+            found.setdefault(node.resource, []).append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
+    @cached_property
     def jobs_by_state(self) -> Mapping[str, int]:
         view = self.snapshot.scheduler
         return Counter(job.state.value for job in view.jobs) if view else {}
@@ -89,6 +96,10 @@ class ReadModel:
         return self._lookups.hosts_by_name
 
     @property
+    def nodes_by_resource(self) -> Mapping[str, tuple[WorkerNode, ...]]:
+        return self._lookups.nodes_by_resource
+
+    @property
     def jobs_by_state(self) -> Mapping[str, int]:
         """How many jobs the scheduler lists in each of our states."""
         return self._lookups.jobs_by_state
@@ -104,7 +115,12 @@ class ReadModel:
         if host is not None and host.total.cores and not host.template:
             return host.total
         resource = self.policy.resources.get(node.resource)
-        return self.snapshot.memory.capacity_of(resource) if resource else Capacity()
+        return self.snapshot.memory.capacity_of(resource.offered(node.offer)) if resource else Capacity()
+
+    def price_of(self, node: WorkerNode) -> float:
+        """What the node costs in an hour: nodes of a menu each have a price of their own."""
+        kind = node.offer or self.policy.resources.get(node.resource)
+        return kind.price_per_hour if kind else 0.0
 
     @property
     def nodes_by_tenancy(self) -> Mapping[str, int]:

@@ -165,9 +165,8 @@ def _tenancies(readmodel: ReadModel) -> Iterator[Metric]:
 
 def _money(readmodel: ReadModel) -> Iterator[Metric]:
     memory, limits = readmodel.snapshot.memory, readmodel.policy.limits
-    prices = {name: resource.price_per_hour for name, resource in readmodel.policy.resources.items()}
     counted = (node for node in readmodel.snapshot.nodes.values() if node.state in COUNTED)
-    yield _one("cost_per_hour", "What all nodes cost now.", sum(prices.get(node.resource, 0.0) for node in counted))
+    yield _one("cost_per_hour", "What all nodes cost now.", sum(map(readmodel.price_of, counted)))
     spent = CounterMetricFamily(f"{PREFIX}cost", "Money spent since the month began.", labels=["month"])
     if memory.spend.month:
         spent.add_metric([memory.spend.month], memory.spend.amount)

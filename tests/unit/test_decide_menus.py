@@ -9,14 +9,16 @@ from typing import Any
 
 import builders as b
 
+from dynamiccluster.api.pictures.resources import cost_doc, cost_per_hour
 from dynamiccluster.decide import interruptions
 from dynamiccluster.decide.offers import with_offers
+from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.model.action import ActionKind, ActionResult, Outcome
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import Command, CommandKind, ReplyCode
 from dynamiccluster.model.job import Job
 from dynamiccluster.model.launch import LaunchState
-from dynamiccluster.model.memory import Backoff, Interruptions
+from dynamiccluster.model.memory import Backoff, Interruptions, Memory
 from dynamiccluster.model.menu import Menu, OnDemandStrategy, SpotStrategy
 from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.plan import Plan, Refusal, Snapshot
@@ -286,3 +288,12 @@ def test_what_clouds_told_is_known_after_a_restart() -> None:
     filled = with_offers(rules, {}, plan.memory.offers).resources
     assert (filled["r"].capacity, filled["r"].price_per_hour) == (told.capacity, 0.5)
     assert (filled["m"].capacity, filled["m"].price_per_hour) == (OWN_16.capacity, 0.0)
+
+
+def test_people_are_shown_what_each_node_costs() -> None:
+    nodes = {name: b.node(name, of="m", offer=kind) for name, kind in {"n1": OWN_4, "n2": OWN_16}.items()}
+    model = ReadModel(b.NOW, Snapshot(1, Memory(), nodes=nodes), b.policy(menu()))
+    assert [model.price_of(node) for node in nodes.values()] == [0.4, 1.4]
+    assert cost_per_hour(model) == 1.8
+    assert cost_doc(model, b.NOW).resources["m"].cost_per_hour == 1.8
+    assert model.capacity_of(nodes["n2"]) == OWN_16.capacity

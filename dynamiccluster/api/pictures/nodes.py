@@ -23,11 +23,6 @@ def used_cores_of(model: ReadModel, node: WorkerNode) -> int:
     return host.total.cores if host.busy or model.jobs_by_host.get(host.name) else 0
 
 
-def price_of(model: ReadModel, node: WorkerNode) -> float:
-    resource = model.policy.resources.get(node.resource)
-    return resource.price_per_hour if resource else 0.0
-
-
 def instance_of(model: ReadModel, node: WorkerNode) -> Instance | None:
     """The machine behind a node in its tenancy's last good view; ``None`` if it is not listed there."""
     view = model.snapshot.clouds.get(node.tenancy)
@@ -59,7 +54,7 @@ def node_doc(model: ReadModel, node: WorkerNode, now: float) -> schemas.NodeDoc:
         created_at=instant(node.created_at),
         joined_at=instant(node.joined_at),
         first_job_at=instant(node.first_job_at),
-        price_per_hour=price_of(model, node),
+        price_per_hour=model.price_of(node),
     )
 
 

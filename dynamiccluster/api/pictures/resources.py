@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from dynamiccluster.api import schemas
@@ -27,8 +28,8 @@ _PAUSE_WORDS = {
 """Why a resource pauses, in people's words; all other classes are failures."""
 
 
-def nodes_of(model: ReadModel, name: str) -> list[WorkerNode]:
-    return [node for node in model.snapshot.nodes.values() if node.resource == name]
+def nodes_of(model: ReadModel, name: str) -> tuple[WorkerNode, ...]:
+    return model.nodes_by_resource.get(name, ())
 
 
 def limits_of(model: ReadModel, resource: Resource, current: int) -> tuple[ResourceFlag, int, int]:
@@ -78,7 +79,7 @@ def resource_doc(model: ReadModel, resource: Resource) -> schemas.ResourceDoc:
             property=resource.reservation.property,
         ),
         price_per_hour=resource.price_per_hour,
-        cost_per_hour=round(current * resource.price_per_hour, 6),
+        cost_per_hour=round(costs_by_resource(model).get(resource.name, 0.0), 6),
         breaker=_breaker_doc(memory.breakers.get(resource.name, Breaker())),
         backoffs=[_backoff_doc(scope, memory.backoffs[scope]) for scope in scopes if scope in memory.backoffs],
         quota=_quota_doc(model, resource.tenancy),
@@ -131,9 +132,16 @@ def month_ends_at(at: float) -> float:
 
 def cost_per_hour(model: ReadModel) -> float:
     """What all nodes cost that exist or may exist, as the budget limits count them."""
-    prices = {name: resource.price_per_hour for name, resource in model.policy.resources.items()}
-    nodes = model.snapshot.nodes.values()
-    return round(sum(prices.get(node.resource, 0.0) for node in nodes if node.state in COUNTED), 6)
+    return round(sum(costs_by_resource(model).values()), 6)
+
+
+def costs_by_resource(model: ReadModel) -> Mapping[str, float]:
+    """What the nodes of each resource cost in an hour; those of a menu each have a price of their own."""
+    costs: dict[str, float] = {}
+    for node in model.snapshot.nodes.values():
+        if node.state in COUNTED:
+            costs[node.resource] = costs.get(node.resource, 0.0) + model.price_of(node)
+    return costs
 
 
 def cost_doc(model: ReadModel, now: float) -> schemas.CostDoc:
@@ -154,6 +162,7 @@ def cost_doc(model: ReadModel, now: float) -> schemas.CostDoc:
     elif limits.budget_per_month and forecast > limits.budget_per_month:
         beyond.append("forecast")
     counts = Counter(node.resource for node in model.snapshot.nodes.values() if node.state in COUNTED)
+    costs = costs_by_resource(model)
     resources = model.policy.resources.values()
     return schemas.CostDoc(
         month=this_month,
@@ -169,9 +178,9 @@ def cost_doc(model: ReadModel, now: float) -> schemas.CostDoc:
             resource.name: schemas.CostByResource(
                 nodes=counts[resource.name],
                 price_per_hour=resource.price_per_hour,
-                cost_per_hour=round(counts[resource.name] * resource.price_per_hour, 6),
+                cost_per_hour=round(costs.get(resource.name, 0.0), 6),
             )
             for resource in resources
         },
-        unpriced=[resource.name for resource in resources if not resource.billable],
+        unpriced=[resource.name for resource in resources if not resource.billable and resource.menu is None],
     )

@@ -76,8 +76,7 @@ def _used_cores(model: ReadModel, node: WorkerNode) -> int:
 
 
 def _price(model: ReadModel, node: WorkerNode) -> float:
-    resource = model.policy.resources.get(node.resource)
-    return resource.price_per_hour if resource else 0.0
+    return model.price_of(node)
 
 
 NODE_SORTS: Mapping[str, Key] = {
