@@ -85,7 +85,9 @@ class OpenstackConfig(ScriptedCloud):
     @model_validator(mode="before")
     @classmethod
     def _second_name(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "cloud" in given and "os_cloud" not in given:
+        if isinstance(given, dict) and "cloud" in given:
+            if "os_cloud" in given:
+                raise ValueError("cloud and os_cloud are the same: give one of them")
             return {"os_cloud" if key == "cloud" else key: value for key, value in given.items()}
         return given
 

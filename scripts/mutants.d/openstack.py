@@ -51,11 +51,20 @@ MUTANTS = (
         "                if not made:\n                    raise\n",
         "                raise\n",
     ),
-    _one(
-        "strangers do not count against the quota",
-        "adapter.py",
-        "quota = replace(quota, used_instances=max(quota.used_instances, living))",
-        "quota = replace(quota, used_instances=len(ours))",
+    Mutant(
+        "openstack: strangers do not count against the quota",
+        (
+            Edit(
+                f"{_ROOM}/adapter.py",
+                "                use.count(server)\n",
+                "                cluster_of(server) == self._cluster_id and use.count(server)\n",
+            ),
+            Edit(
+                f"{_ROOM}/catalogue.py",
+                'max(int(limits.get("totalInstancesUsed") or 0), use.instances)',
+                "use.instances",
+            ),
+        ),
     ),
     _one(
         "pages after the first left out",

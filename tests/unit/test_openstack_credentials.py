@@ -106,3 +106,8 @@ def test_nobody_there(site: NovaSite) -> None:
 def test_half_a_credential_is_refused(more: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="application_credential_id"):
         OpenstackConfig.model_validate({"image_uuid": "i", "flavor": "f", **more})
+
+
+def test_the_entry_of_clouds_yaml_has_one_name() -> None:
+    with pytest.raises(ValidationError, match="one of them"):
+        OpenstackConfig.model_validate({"image_uuid": "i", "flavor": "f", "cloud": "a", "os_cloud": "b"})

@@ -107,6 +107,12 @@ def test_other_statuses(status: int, text: str, launching: bool, kind: type[Dyna
     assert type(mapped(status, text, launching=launching)) is kind
 
 
+def test_user_data_that_nova_quotes_is_not_repeated() -> None:
+    error = refused("exc_user_data_not_b64")
+    assert "user_data" in str(error)
+    assert "not base64" not in str(error)
+
+
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"badRequest": "x"}, {"badRequest": {"message": 3}}])
 def test_odd_bodies_say_nothing(body: object) -> None:
     assert message_in(body) == ""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from dynamiccluster.clouds.openstack.belongings import Belongings
 from dynamiccluster.clouds.openstack.calls import OpenstackCalls
-from dynamiccluster.clouds.openstack.catalogue import Catalogue
+from dynamiccluster.clouds.openstack.catalogue import Catalogue, Use
 from dynamiccluster.clouds.openstack.request_map import create_server
 from dynamiccluster.clouds.openstack.server_map import (
     NOT_TOLD,
@@ -79,19 +78,18 @@ class OpenstackCloud:
         """No filter and no limit go with the list: nova drops filters that it does not know, and with a limit also the
         servers of cells that do not answer."""
         started_at = self._clock.now()
-        ours, strangers, listed, living = [], 0, [], 0
+        ours, strangers, listed = [], 0, []
+        use = Use()
         for server in self._calls.pages("compute", "/servers/detail", "servers"):
             if server.get("status") == NOT_TOLD:
                 raise TransientError("a cell of the cloud does not answer: its servers are listed without their names")
-            gone = state_of(server) is InstanceState.GONE
             listed.append(str(server["id"]))
-            living += not gone
+            if state_of(server) is not InstanceState.GONE:
+                use.count(server)
+                strangers += cluster_of(server) != self._cluster_id
             if cluster_of(server) == self._cluster_id:
                 ours.append(server)
-            else:
-                strangers += not gone
-        quota = self._catalogue.quota()
-        quota = replace(quota, used_instances=max(quota.used_instances, living))
+        quota = self._catalogue.quota(use)
         completed_at = self._clock.now()
         instances = tuple(self._instance(server) for server in ours)
         self._belongings.tend(ours, listed)
@@ -104,8 +102,8 @@ class OpenstackCloud:
         if config is None:
             raise BadConfigError(f"{self.tenancy} has no resource {resource.name}")
         template = self._user_data[resource.name].prepare() if resource.name in self._user_data else None
-        ids = self._ids_for(config)
         until = self._clock.monotonic() + LAUNCH_FOR_S
+        ids = self._ids_for(config)
         made: list[LaunchedInstance] = []
         for spec in specs:
             if made and self._clock.monotonic() >= until:

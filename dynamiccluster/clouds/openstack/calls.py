@@ -122,6 +122,7 @@ class OpenstackCalls:
                 f"{self._before[service]}{path}",
                 method,
                 raise_exc=False,
+                log=False,  # debugging would write user data, with its secrets, into the log
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
                 **more,
             )

@@ -78,10 +78,16 @@ def message_in(body: object) -> str:
         return ""
     for key, inside in body.items():
         if isinstance(inside, Mapping) and isinstance(inside.get("message"), str):
-            return " ".join(str(inside["message"]).split())
+            return _plain(str(inside["message"]))
         if key == "NeutronError":
-            return " ".join(str(inside).split())
+            return _plain(str(inside))
     return str(body.get("message", ""))
+
+
+def _plain(text: str) -> str:
+    """In one line. Nova quotes what it refuses: of user data that would be the site's secrets."""
+    line = " ".join(text.split())
+    return line.partition(" Value: ")[0] if "user_data" in line else line
 
 
 def fault_of(server: Mapping[str, Any]) -> tuple[str, str]:
