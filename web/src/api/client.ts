@@ -13,11 +13,23 @@ export class ApiFailure extends Error {
   }
 }
 
+const KEPT = "dc:csrf";
 let csrf = "";
 
-/** The word that changes must carry; it comes with the session. */
-export function remember(session: Session): void {
+/**
+ * Keep the word that changes must carry. Only the answer to a log-in has it: cookies are shared by all ports of a host,
+ * what this page stores is not. Returns whether changes can be asked for.
+ */
+export function remember(session: Session): boolean {
   csrf = session.csrf;
+  try {
+    if (session.via !== "session") window.localStorage.removeItem(KEPT);
+    else if (csrf) window.localStorage.setItem(KEPT, csrf);
+    else csrf = window.localStorage.getItem(KEPT) ?? "";
+  } catch {
+    // storage may be forbidden: the word lasts as long as this tab
+  }
+  return session.via !== "session" || csrf !== "";
 }
 
 async function ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
@@ -60,6 +72,10 @@ const each = encodeURIComponent;
 export const changes = {
   nodes: (action: NodeAction, nodes: string[], force = false) =>
     ask<BulkReply>("POST", "/api/v1/nodes/bulk", { action, nodes, force }),
+  node: (action: NodeAction, node: string, force = false) =>
+    action === "delete"
+      ? ask<Change>("DELETE", `/api/v1/nodes/${each(node)}${force ? "?force=true" : ""}`)
+      : ask<Change>("POST", `/api/v1/nodes/${each(node)}/${action}`),
   launch: (resource: string, count: number) =>
     ask<Change>("POST", `/api/v1/resources/${each(resource)}/launch`, { count }),
   resource: (resource: string, action: "freeze" | "restore" | "drain" | "reset") =>

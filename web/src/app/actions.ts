@@ -43,6 +43,13 @@ export function askNodes(app: App, action: NodeAction, nodes: Nodes, done: () =>
       ? { option: { label: "Delete working nodes too, when empty", on: false, rephrase: phrase } }
       : {}),
     run: async (force) => {
+      const [only] = nodes;
+      if (only && nodes.length === 1) {
+        await changes.node(action, only.node_id, force);
+        done();
+        live.tell(new Set(ALL));
+        return summary(action, { done: [only.node_id], refused: [] });
+      }
       const total: BulkReply = { done: [], refused: [] };
       for (let from = 0; from < nodes.length; from += MOST) {
         const ids = nodes.slice(from, from + MOST).map((node) => node.node_id);

@@ -1,6 +1,6 @@
 // The frame around every page: where one can go, how old what one sees is, who one is.
 
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type ApiFailure, changes, get, remember } from "../api/client";
 import type { Link } from "../api/live";
 import type { Overview, Session, Source } from "../api/types";
@@ -53,8 +53,8 @@ export function Application({ root }: { root: HTMLElement }) {
   const overview = useDocument<Overview>(readable ? "/api/v1/overview" : null, ["status", "nodes", "jobs", "sources"]);
 
   const take = useCallback((one: Session) => {
-    remember(one);
-    setSession(one);
+    // a cookie without its word is good for looking only: log in again to change something
+    setSession(remember(one) ? one : { ...one, via: "anonymous", role: "viewer" });
   }, []);
   const who = useCallback(() => {
     get<Session>("/api/v1/session")
@@ -195,8 +195,13 @@ function Content({ first, second }: { first: string; second: string | undefined 
 }
 
 function Side({ first, cluster }: { first: string; cluster: string }) {
+  const bar = useRef<HTMLElement>(null);
+  // on a small screen the pages are a strip that scrolls
+  useEffect(() => {
+    bar.current?.querySelector('[aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [first]);
   return (
-    <nav class="side" aria-label="Pages">
+    <nav ref={bar} class="side" aria-label="Pages">
       <a class="brand" href={href("/")}>
         <img src="/dashboard/icon.svg" alt="" width="26" height="26" />
         <span>
@@ -269,7 +274,7 @@ function Top() {
           title={`Theme: ${app.theme}`}
           aria-label={`Theme: ${app.theme}. Change it`}
         >
-          <Icon name={app.theme === "dark" ? "moon" : app.theme === "light" ? "sun" : "gauge"} />
+          <Icon name={app.theme === "dark" ? "moon" : app.theme === "light" ? "sun" : "half"} />
         </button>
         {app.session ? (
           app.session.via === "session" ? (

@@ -35,6 +35,20 @@ function jobsOn(nodes: readonly Few[]): number {
   return new Set(nodes.flatMap((node) => node.jobs)).size;
 }
 
+/** Whether the service may do this to a node in its present state; a working node can be deleted once it is empty. */
+export function applies(action: NodeAction, { state }: Pick<WorkerNode, "state">): boolean {
+  switch (action) {
+    case "hold":
+      return WORKING.has(state);
+    case "unhold":
+      return HELD.has(state);
+    case "vacate":
+      return WORKING.has(state) || HELD.has(state);
+    case "delete":
+      return !ENDING.has(state);
+  }
+}
+
 export function ofNodes(action: NodeAction, nodes: readonly Few[], force: boolean): Consequence {
   const what = nodes.length === 1 ? (nodes[0]?.host_name ?? "") : plural(nodes.length, "node");
   const busy = nodes.filter((node) => node.state === "busy" || node.jobs.length > 0);

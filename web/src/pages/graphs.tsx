@@ -8,7 +8,7 @@ import { money } from "../lib/format";
 import { columns } from "../lib/graphite";
 import { Empty, Failure, Loading, Panel, Stale } from "../ui/bits";
 import { Chart, type Line } from "../ui/chart";
-import { DemandChart, known, type Range, RangePicker, useHistory, useRange } from "../ui/timeline";
+import { DemandChart, known, type Range, RangePicker, spanOf, useHistory, useRange } from "../ui/timeline";
 
 /** Distinguishable for all kinds of colour vision; a legend names each, and dashes tell the second half apart. */
 const PALETTE = ["--cat-1", "--cat-2", "--cat-3", "--cat-4", "--cat-5", "--cat-6"];
@@ -179,7 +179,7 @@ function Drawn({
   label,
   format,
 }: {
-  data: Pick<History, "at">;
+  data: Pick<History, "at"> | History;
   lines: readonly Line[];
   label: string;
   format?: (v: number) => string;
@@ -192,7 +192,18 @@ function Drawn({
       </Empty>
     );
   }
-  return <Chart at={data.at} lines={lines} theme={theme} label={label} height={180} {...(format ? { format } : {})} />;
+  const span = "since" in data ? { span: spanOf(data) } : {};
+  return (
+    <Chart
+      at={data.at}
+      lines={lines}
+      theme={theme}
+      label={label}
+      height={180}
+      {...span}
+      {...(format ? { format } : {})}
+    />
+  );
 }
 
 const GROUPS = [

@@ -52,7 +52,7 @@ export function JobPage({ id }: { id: string }) {
         </span>
       </header>
       <Stale error={error} />
-      <div class="split">
+      <div class="split loose">
         <Answer job={data} />
         <Panel title="What it asks for">
           <Facts

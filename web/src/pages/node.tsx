@@ -104,7 +104,12 @@ function Living({ node }: { node: NodeDetail }) {
           {node.host ? (
             <Facts
               rows={[
-                ["State", `${node.host.state}${node.host.detail ? ` (${node.host.detail})` : ""}`],
+                [
+                  "State",
+                  node.host.detail && node.host.detail !== node.host.state
+                    ? `${node.host.state} (${node.host.detail})`
+                    : node.host.state,
+                ],
                 ["Cores in use", `${node.host.used.cores} of ${node.host.total.cores}`],
                 ["Memory", memory(node.host.total.memory_mib)],
                 ["Queues", node.host.queues.join(", ")],

@@ -5,7 +5,8 @@ import { type Loaded, useDocument, useRows } from "../api/use";
 import { askNodes } from "../app/actions";
 import { useApp } from "../app/context";
 import { go, refine, useRoute } from "../app/router";
-import { count, memory, money, plural } from "../lib/format";
+import { applies } from "../lib/consequences";
+import { count, money, plural } from "../lib/format";
 import { href, sortOf, words } from "../lib/route";
 import { NODE_STATES, nodeLook } from "../lib/states";
 import { Ago, Chip, Empty, Failure, Loading, Stale } from "../ui/bits";
@@ -60,7 +61,6 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
     downFirst: true,
     cell: (node) => <Cores node={node} />,
   },
-  { key: "memory", title: "Memory", width: 84, number: true, cell: (node) => memory(node.capacity.memory_mib) },
   { key: "jobs", title: "Jobs", width: 90, grow: 0.7, cell: (node) => <JobIds ids={node.jobs} /> },
   {
     key: "reason",
@@ -108,7 +108,7 @@ export function JobIds({ ids }: { ids: readonly string[] }) {
   if (first === undefined) return <span class="muted">–</span>;
   return (
     <span title={ids.slice(0, 50).join(", ")}>
-      <a class="num" href={href(`/jobs/${each(first)}`)} tabIndex={-1}>
+      <a class="num inline-link" href={href(`/jobs/${each(first)}`)} tabIndex={-1}>
         {first}
       </a>
       {ids.length > 1 ? <span class="muted">{` +${ids.length - 1}`}</span> : null}
@@ -152,7 +152,7 @@ export function NodeButtons({ nodes, done }: { nodes: readonly WorkerNode[]; don
           type="button"
           key={action}
           class={`button small${action === "delete" ? " danger-quiet" : ""}`}
-          disabled={!app.operator || !nodes.length}
+          disabled={!app.operator || !nodes.some((node) => applies(action, node))}
           title={app.operator ? undefined : "Log in as an operator to change nodes"}
           onClick={() => askNodes(app, action, nodes, done)}
         >

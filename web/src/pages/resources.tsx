@@ -261,6 +261,7 @@ function ResourceNodes({ name }: { name: string }) {
       </div>
       <Table
         label={`Nodes of ${name}`}
+        fit={10}
         columns={NODE_COLUMNS.filter((column) => column.key !== "resource" && column.key !== "price")}
         total={rows.total}
         row={rows.row}

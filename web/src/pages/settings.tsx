@@ -195,10 +195,9 @@ function Sources() {
                     type="button"
                     class="button small"
                     disabled={!app.operator}
-                    aria-label={`Ask ${source.source} now`}
                     onClick={() => nudge(source.source)}
                   >
-                    Ask now
+                    Ask now<span class="sr">{` ${source.source}`}</span>
                   </button>
                 </td>
               </tr>

@@ -67,6 +67,7 @@ export function Chart({
   label,
   height = 220,
   theme,
+  span,
   format = (v) => String(Math.round(v)),
 }: {
   at: readonly number[];
@@ -75,12 +76,14 @@ export function Chart({
   label: string;
   height?: number;
   theme: string;
+  /** first and last instant of the axis; absent = those of the values */
+  span?: readonly [number, number];
   format?: (value: number) => string;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const latest = useRef({ lines, marks });
-  latest.current = { lines, marks };
+  const latest = useRef({ lines, marks, span });
+  latest.current = { lines, marks, span };
   const shape = lines.map((line) => `${line.name}/${line.kind}/${line.colour}`).join("|");
 
   // figures alone do not make a new chart: see below
@@ -133,7 +136,10 @@ export function Chart({
           padding: [8, 8, 0, 0],
           cursor: { y: false, points: { size: 6 } },
           legend: { live: true },
-          scales: { x: { time: true }, y: { range: (_u, _lo, hi) => [0, Math.max(1, hi * 1.08)] } },
+          scales: {
+            x: { time: true, range: (_u, lo, hi) => [...(latest.current.span ?? [lo, hi])] as [number, number] },
+            y: { range: (_u, _lo, hi) => [0, Math.max(1, hi * 1.08)] },
+          },
           axes: [
             { ...axis, size: 28, values: clock },
             {

@@ -35,6 +35,8 @@ interface Props<Row> {
   onSelect?: (row: Row, on: boolean) => void;
   /** all that match, or none */
   onSelectAll?: (on: boolean) => void;
+  /** as high as its rows, up to so many; absent = as high as there is room */
+  fit?: number;
   /** what a narrow screen shows instead of columns */
   card: (row: Row) => ComponentChildren;
 }
@@ -42,6 +44,7 @@ interface Props<Row> {
 const ROW = 34;
 const CARD = 66;
 const PICK = 36; // the column of check boxes
+const BAR = 16; // a scroll bar below, and the frame
 const EDGE = 8; // of a row, left and right: table.css
 const NARROW = "(max-width: 720px)";
 
@@ -183,6 +186,7 @@ export function Table<Row>(props: Props<Row>) {
       ref={box}
       class={`table${narrow ? " narrow" : ""}`}
       role="grid"
+      style={props.fit ? { height: `${Math.min(total, props.fit) * height + (narrow ? 0 : ROW) + BAR}px` } : undefined}
       // a grid takes the focus
       tabIndex={0}
       aria-label={props.label}

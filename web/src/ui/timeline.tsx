@@ -74,6 +74,14 @@ export function marksOf(history: History): Mark[] {
   return marks;
 }
 
+const LEAST_S = 600; // a service that was just started shows ten minutes, not one value drawn out
+
+/** First and last instant to draw: what was asked for, without the time before there was any history. */
+export function spanOf(history: History): [number, number] {
+  const last = history.until;
+  return [Math.min(Math.max(history.since, history.oldest), last - LEAST_S), last];
+}
+
 export function known(values: Values | undefined): boolean {
   return (values ?? []).some((value) => value !== null);
 }
@@ -105,6 +113,7 @@ export function DemandChart({ history, height }: { history: Loaded<History>; hei
         at={data.at}
         lines={lines}
         marks={marks}
+        span={spanOf(data)}
         theme={theme}
         {...(height ? { height } : {})}
         label="Cores over time: busy, idle and booting lie on each other; queued is a dashed line"
