@@ -49,7 +49,7 @@ def statuses(operation: Operation, method: str, path: str) -> list[int]:
     return sorted(found)
 
 
-VERSIONED = frozenset({"/api/v1/overview", "/api/v1/nodes", "/api/v1/jobs", "/api/v1/resources"})
+VERSIONED = frozenset({"/api/v1/overview", "/api/v1/status", "/api/v1/nodes", "/api/v1/jobs", "/api/v1/resources"})
 """Paths whose answers carry an ETag."""
 
 

@@ -234,6 +234,20 @@ class QuotaDoc(Document):
     used_memory_mib: int
 
 
+class OfferDoc(Document):
+    """A kind of machine that a resource can be, as its cloud offers it now."""
+
+    offering: Text
+    instance_type: Text
+    zone: Text
+    market: str
+    capacity: CapacityDoc
+    gpu_type: Text
+    price_per_hour: float | None = Field(description="null: not known")
+    pause: str = Field(description="why it is not asked for now, in the words of back-offs")
+    until_at: Instant
+
+
 class ResourceDoc(Document):
     name: str
     cloud: str
@@ -259,6 +273,8 @@ class ResourceDoc(Document):
     backoffs: list[BackoffDoc]
     quota: QuotaDoc | None
     strangers: int
+    offers: list[OfferDoc]
+    announced: int = Field(description="nodes whose machines the cloud will take away soon, as it says")
 
 
 class ResourceList(Document):
@@ -301,46 +317,6 @@ class CostDoc(Document):
     beyond_budget: list[str]
     resources: dict[str, CostByResource]
     unpriced: list[str] = Field(description="resources without a price: their nodes count as free")
-
-
-class ShapeDoc(Document):
-    """The waiting jobs of one shape, and what a decision does about them. Counts are jobs, arrays by tasks."""
-
-    queues: list[Text]
-    account: Text
-    cores: int
-    chunk: CapacityDoc
-    chunks: int
-    waiting: int
-    on_free: int
-    on_coming: int
-    on_new: int
-    unplaced: int
-    never: bool
-    new_nodes: dict[str, int]
-    refusals: dict[str, str]
-    first_jobs: list[Text]
-
-
-class TransitionDoc(Document):
-    node_id: str
-    host_name: Text
-    from_state: str
-    to_state: str
-    reason: Text
-
-
-class PlanDoc(Document):
-    sentence: Text
-    actions: list[ActionDoc]
-    transitions: list[TransitionDoc]
-    proposals: list[Text]
-    shapes: list[ShapeDoc]
-    held_back: dict[str, int]
-    waiting_tasks: int
-    waiting_cores: int
-    unplaced_tasks: int
-    wake_at: Instant
 
 
 class ModeDoc(Document):

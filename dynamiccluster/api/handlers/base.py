@@ -223,7 +223,7 @@ class ApiHandler(RequestHandler):
     def versioned(self, make: Callable[[], BaseModel], *topics: Topic, fresh: bool = False) -> None:
         """An answer that is the same until one of the topics changes; 304 if the asker has it already.
 
-        It is made once per version and kept, unless it must be ``fresh``: then it tells the present time.
+        It is made once per version and kept. If it must be ``fresh``, as it tells ages, it is made once a second.
         """
         query = zlib.crc32((self.request.uri or "").encode())
         tag = f"{self.context.versions.tag(self.model, *topics)}-{query:x}"
@@ -231,10 +231,9 @@ class ApiHandler(RequestHandler):
         if f'"{tag}"' in self.request.headers.get("If-None-Match", ""):
             self.set_status(HTTPStatus.NOT_MODIFIED)
             return
-        if fresh:
-            self.answer(make())
-            return
-        self.write(self.context.cache.body(f"{tag} {self.request.uri}", lambda: make().model_dump_json().encode()))
+        second = int(self.now) if fresh else 0
+        key = f"{tag} {second} {self.request.uri}"
+        self.write(self.context.cache.body(key, lambda: make().model_dump_json().encode()))
 
     def changed(self, reply: CommandReply) -> None:
         """The answer of our own paths to a committed change."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import ClassVar
 
-from dynamiccluster.api import original_shapes, schemas
+from dynamiccluster.api import original_shapes, schemas, schemas_plan
 from dynamiccluster.api.declare import instant, number, one_of, operation, word
 from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.pictures.common import history
@@ -14,6 +14,7 @@ from dynamiccluster.api.pictures.service import auto_mode, plan_doc, source_docs
 from dynamiccluster.api.problems import ApiError, not_found
 from dynamiccluster.api.redact import redact
 from dynamiccluster.api.tokens import Role
+from dynamiccluster.api.versions import Topic
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.event import EventKind, EventQuery
 
@@ -74,7 +75,7 @@ class ServerAuto(ApiHandler):
 class Status(ApiHandler):
     @operation("mode, the last decision's sentence, sources, demand, supply", schemas.StatusDoc)
     def get(self) -> None:
-        self.answer(status_doc(self.model, self.now))
+        self.versioned(lambda: status_doc(self.model, self.now), *Topic, fresh=True)
 
 
 class Sources(ApiHandler):
@@ -92,7 +93,7 @@ class Costs(ApiHandler):
 class DryRun(ApiHandler):
     """What a decision on the present picture would do."""
 
-    @operation("what a decision would do now; nothing is stored or done", schemas.PlanDoc, also=(503, 504))
+    @operation("what a decision would do now; nothing is stored or done", schemas_plan.PlanDoc, also=(503, 504))
     async def get(self) -> None:
         plan = await self.within_limit(self.context.service.dry_run())
         self.answer(plan_doc(self.model, plan))

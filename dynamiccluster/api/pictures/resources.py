@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from dynamiccluster.api import schemas
@@ -14,7 +14,9 @@ from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.errors import ErrorClass
 from dynamiccluster.kit.clock import month
 from dynamiccluster.model.memory import Backoff, Breaker
+from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.resource import Resource, ResourceFlag
+from dynamiccluster.model.view import CloudView
 from dynamiccluster.model.worker_node import COUNTED, WorkerNode
 
 FLAG_NUMBER = {ResourceFlag.NORMAL: 0, ResourceFlag.FROZEN: 1, ResourceFlag.DRAINING: 2, ResourceFlag.DRAINED: 3}
@@ -79,12 +81,34 @@ def resource_doc(model: ReadModel, resource: Resource) -> schemas.ResourceDoc:
             property=resource.reservation.property,
         ),
         price_per_hour=resource.price_per_hour,
-        cost_per_hour=round(costs_by_resource(model).get(resource.name, 0.0), 6),
+        cost_per_hour=round(sum(model.price_of(node) for node in nodes if node.state in COUNTED), 6),
         breaker=_breaker_doc(memory.breakers.get(resource.name, Breaker())),
         backoffs=[_backoff_doc(scope, memory.backoffs[scope]) for scope in scopes if scope in memory.backoffs],
         quota=_quota_doc(model, resource.tenancy),
         strangers=view.strangers if view else 0,
+        offers=[_offer_doc(model, offer) for offer in view.offers if offer.resource == resource.name] if view else [],
+        announced=_announced(view, nodes) if view else 0,
     )
+
+
+def _offer_doc(model: ReadModel, offer: Offer) -> schemas.OfferDoc:
+    pause = model.snapshot.memory.backoffs.get(f"offering:{offer.offering}")
+    return schemas.OfferDoc(
+        offering=offer.offering,
+        instance_type=offer.instance_type,
+        zone=offer.zone,
+        market=offer.market,
+        capacity=capacity_doc(offer.capacity),
+        gpu_type=offer.gpu_type,
+        price_per_hour=offer.price_per_hour or None,
+        pause=_PAUSE_WORDS.get(pause.error_class, "failed") if pause else "",
+        until_at=instant(pause.until_at) if pause else None,
+    )
+
+
+def _announced(view: CloudView, nodes: Iterable[WorkerNode]) -> int:
+    ours = {node.instance_id for node in nodes}
+    return len({notice.instance_id for notice in view.notices} & ours)
 
 
 def _breaker_doc(breaker: Breaker) -> schemas.BreakerDoc:

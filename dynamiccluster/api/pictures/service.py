@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from dynamiccluster import __version__
-from dynamiccluster.api import schemas
+from dynamiccluster.api import schemas, schemas_plan
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc
 from dynamiccluster.api.pictures.nodes import used_cores_of
 from dynamiccluster.api.pictures.resources import cost_per_hour
@@ -127,9 +127,9 @@ def status_doc(model: ReadModel, now: float) -> schemas.StatusDoc:
     )
 
 
-def shape_doc(report: ShapeReport) -> schemas.ShapeDoc:
+def shape_doc(report: ShapeReport) -> schemas_plan.ShapeDoc:
     shape = report.shape
-    return schemas.ShapeDoc(
+    return schemas_plan.ShapeDoc(
         queues=list(shape.queues),
         account=shape.account,
         cores=shape.cores,
@@ -147,14 +147,14 @@ def shape_doc(report: ShapeReport) -> schemas.ShapeDoc:
     )
 
 
-def plan_doc(model: ReadModel, plan: Plan) -> schemas.PlanDoc:
+def plan_doc(model: ReadModel, plan: Plan) -> schemas_plan.PlanDoc:
     before = model.snapshot.nodes
     demand = demand_doc(plan.demand)
-    return schemas.PlanDoc(
+    return schemas_plan.PlanDoc(
         sentence=unseen_scheduler(model) or plan.sentence,
         actions=[action_doc(action) for action in plan.actions],
         transitions=[
-            schemas.TransitionDoc(
+            schemas_plan.TransitionDoc(
                 node_id=node.node_id,
                 host_name=node.host_name,
                 from_state=before[node.node_id].state.value if node.node_id in before else "",
