@@ -67,6 +67,7 @@ class Fault:
     zone: str = ""
     market: str = ""
     times: int = 1_000_000
+    after: int = 0  # calls that go well before
 
 
 @dataclass
@@ -228,6 +229,9 @@ class Ec2Site:
                 if fault.zone and fault.zone != asked.get("Placement.AvailabilityZone"):
                     continue
                 if fault.market and fault.market != asked.get("InstanceMarketOptions.MarketType", "on-demand"):
+                    continue
+                if fault.after > 0:
+                    fault.after -= 1
                     continue
                 fault.times -= 1
                 return fault

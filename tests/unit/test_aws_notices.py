@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -56,7 +57,8 @@ class Queue:
         self.sqs = boto3.client(
             "sqs", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b", endpoint_url=site.url
         )
-        self.url: str = self.sqs.create_queue(QueueName="notices", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
+        seen_again = {"VisibilityTimeout": "0"}  # at once, as if the time were over
+        self.url: str = self.sqs.create_queue(QueueName=uuid4().hex, Attributes=seen_again)["QueueUrl"]
 
     def put(self, *bodies: str) -> None:
         for body in bodies:
@@ -67,10 +69,16 @@ class Queue:
         return int(said["Attributes"]["ApproximateNumberOfMessages"])
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Ec2Site]:
+    with ec2_site() as site:
+        yield site
+
+
 @pytest.fixture
-def site() -> Iterator[Ec2Site]:
-    with ec2_site() as running:
-        yield running
+def site(running: Ec2Site) -> Ec2Site:
+    running.clear()
+    return running
 
 
 def keys(site: Ec2Site, queue: Queue) -> dict[str, Any]:

@@ -75,19 +75,26 @@ AUTH = frozenset(
         "IncompleteSignature",
         "ExpiredToken",
         "ExpiredTokenException",
-        "RequestExpired",  # the clock is wrong, says the message
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "RequestInTheFuture",
         "OptInRequired",
         "PendingVerification",
         "Blocked",
     }
 )
+_CLOCK = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
+_CLOCK_WORDS = ("signature expired", "signature not yet current")
 _MISMATCH = "IdempotentParameterMismatch"
 _GONE_AGAIN = "IdempotentInstanceTerminated"
 
 
 def mapped(code: str, status: int, message: str, *, launching: bool) -> DynamicClusterError:
     """The error to raise for EC2's reply. ``status``: of HTTP. ``launching``: whether machines may have come of it."""
-    return _kind(code, status, launching)(f"{code or status}: {message}" if message else code or str(status))
+    text = f"{code or status}: {message}" if message else code or str(status)
+    if code in _CLOCK or any(words in message.lower() for words in _CLOCK_WORDS):
+        text = f"this machine's clock is wrong: {text}"
+    return _kind(code, status, launching)(text)
 
 
 def _kind(code: str, status: int, launching: bool) -> type[DynamicClusterError]:
