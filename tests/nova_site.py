@@ -76,6 +76,7 @@ class NovaSite(Neighbours):
     page: int = 1000
     microversion: str = "2.100"
     silent_cell: bool = False
+    old_addresses: bool = False  # nova has not heard of floating IPs
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
@@ -303,7 +304,7 @@ class NovaSite(Neighbours):
             for address in self.floating.values()
             if address["port_id"] in ports
         ]
-        if more:
+        if more and not self.old_addresses:
             shown["addresses"] = {"private": [*server["addresses"]["private"], *more]}
         return shown
 

@@ -124,18 +124,22 @@ def test_a_port_stays_while_nova_does_not_say_that_its_server_is_gone(site: Nova
     assert not site.ports
 
 
-def test_each_machine_gets_its_floating_ip_once(site: NovaSite) -> None:
-    clock = HandClock()
+@pytest.mark.parametrize("old", [False, True], ids=["nova tells", "nova's picture is old"])
+def test_each_machine_gets_its_floating_ip_once(site: NovaSite, old: bool) -> None:
+    site.old_addresses, clock = old, HandClock()
     ours = cloud(site, clock=clock, floating_network="public")
     (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    site.faults.append(Fault("POST", "/floatingips", 503, times=1))
     (waiting,) = ours.list_instances().instances
     assert (waiting.state, waiting.address) == (InstanceState.PENDING, "")
+    clock.at += LEFT_FOR_S
     (ready,) = ours.list_instances().instances
     assert (ready.state, ready.address) == (InstanceState.ACTIVE, "192.0.2.1")
     (address,) = site.floating.values()
     assert address["floating_network_id"] == OUTSIDE
     assert address["description"] == f"dynamiccluster:ours:{machine.instance_id}"
-    polled(ours, clock, 20.0, 20.0)
+    polled(cloud(site, clock=clock, floating_network="public"), clock, 20.0)  # also after a restart
+    assert len(site.floating) == 1
     ours.terminate([machine.instance_id])
     polled(ours, clock, *LONG)
     assert not site.floating

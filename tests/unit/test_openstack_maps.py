@@ -242,9 +242,10 @@ def test_the_address_is_that_of_the_first_network_and_of_the_right_kind() -> Non
     server = {"id": "a", "status": "ACTIVE", "addresses": {"other": [entry("10.1.0.1")], "mine": both}}
     assert to_instance(server, ["mine"]).address == "10.0.0.1"
     assert to_instance(server).address == "10.1.0.1"
-    assert to_instance(server, floating=True).address == "192.0.2.1"
+    assert to_instance(server, floating="").address == "192.0.2.1"
     del both[2]
-    waiting = to_instance(server, floating=True)
+    assert to_instance(server, floating="192.0.2.2").address == "192.0.2.2"
+    waiting = to_instance(server, floating="")
     assert (waiting.address, waiting.state) == ("", InstanceState.PENDING)
     assert to_instance({"id": "a", "addresses": {"mine": both[:1]}}).address == "fd00::1"
 

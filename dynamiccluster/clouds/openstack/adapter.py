@@ -91,8 +91,8 @@ class OpenstackCloud:
                 ours.append(server)
         quota = self._catalogue.quota(use)
         completed_at = self._clock.now()
-        instances = tuple(self._instance(server) for server in ours)
         self._belongings.tend(ours, listed)
+        instances = tuple(self._instance(server) for server in ours)
         return CloudView(self.tenancy, started_at, completed_at, instances, strangers, quota, self._catalogue.offers())
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
@@ -188,7 +188,8 @@ class OpenstackCloud:
         config = self._configs.get(resource_of(server))
         if config is None:
             return to_instance(server)
-        return to_instance(server, self._catalogue.labels(config), floating=bool(config["floating_network"]))
+        floating = self._belongings.floating_ip(str(server["id"])) if config["floating_network"] else None
+        return to_instance(server, self._catalogue.labels(config), floating=floating)
 
     def _is_ours(self, instance_id: str) -> bool:
         """:raises NotFoundError: there is no such server."""

@@ -68,6 +68,7 @@ class Belongings:
         self._catalogue = catalogue
         self._configs = configs
         self._labelled: set[str] = set()
+        self._addresses: dict[str, str] = {}
         self._left: dict[str, float] = {}
         self._sweep_at = 0.0
         self._rest_until = 0.0
@@ -82,6 +83,7 @@ class Belongings:
             return
         living = set(listed)
         self._labelled &= living
+        self._addresses = {server_id: known for server_id, known in self._addresses.items() if server_id in living}
         try:
             for server in self._ready(ours, now + BUDGET_S):
                 self._give_address(server)
@@ -91,6 +93,10 @@ class Belongings:
         except DynamicClusterError as error:
             log.warning("ports, volumes and floating IPs cannot be looked after now: %s", error)
             self._rest_until = now + LEFT_FOR_S
+
+    def floating_ip(self, server_id: str) -> str:
+        """What neutron says of a server that was given one, as nova's picture of its addresses can be old; or ""."""
+        return self._addresses.get(server_id, "")
 
     def _ready(self, ours: Sequence[Mapping[str, Any]], until: float) -> Iterator[Mapping[str, Any]]:
         for server in ours:
@@ -103,21 +109,25 @@ class Belongings:
 
     def _give_address(self, server: Mapping[str, Any]) -> None:
         """A floating IP for a server that is to have one. One whose reply was lost is found at its port."""
-        wanted = self._configs.get(resource_of(server), {}).get("floating_network")
-        if not wanted or has_floating(server) or state_of(server) is not InstanceState.ACTIVE:
+        config = self._configs.get(resource_of(server), {})
+        wanted = config.get("floating_network")
+        server_id = str(server["id"])
+        if not wanted or server_id in self._addresses or has_floating(server):
             return
-        ports = list(self._calls.pages("network", "/ports", "ports", device_id=server["id"]))
-        if not ports:
+        ports = list(self._calls.pages("network", "/ports", "ports", device_id=server_id))
+        if not ports or state_of(server) is not InstanceState.ACTIVE:
             return
-        port_id = str(ports[0]["id"])
-        if list(self._calls.pages("network", "/floatingips", "floatingips", port_id=port_id)):
-            return
-        address = {
-            "floating_network_id": self._catalogue.network(wanted),
-            "port_id": port_id,
-            "description": self._label_of(str(server["id"])),
-        }
-        self._calls.send("network", "POST", "/floatingips", {"floatingip": address})
+        inside = self._catalogue.network(config["networks"][0]) if config["networks"] else ""
+        port_id = str(next((port for port in ports if port.get("network_id") == inside), ports[0])["id"])
+        known = list(self._calls.pages("network", "/floatingips", "floatingips", port_id=port_id))
+        if not known:
+            address = {
+                "floating_network_id": self._catalogue.network(wanted),
+                "port_id": port_id,
+                "description": self._label_of(server_id),
+            }
+            known = [self._calls.send("network", "POST", "/floatingips", {"floatingip": address}).get("floatingip", {})]
+        self._addresses[server_id] = str(known[0].get("floating_ip_address") or "")
 
     def _label(self, server: Mapping[str, Any]) -> None:
         server_id = str(server["id"])

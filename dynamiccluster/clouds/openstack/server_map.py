@@ -69,17 +69,18 @@ def state_of(server: Mapping[str, Any]) -> InstanceState:
     return _STATES.get(str(server.get("status", "")), InstanceState.UNKNOWN)
 
 
-def to_instance(server: Mapping[str, Any], networks: Iterable[str] = (), *, floating: bool = False) -> Instance:
+def to_instance(server: Mapping[str, Any], networks: Iterable[str] = (), *, floating: str | None = None) -> Instance:
     """One server. ``networks``: names of the resource's networks, the first of which has the node's address.
 
-    ``floating``: it is to have a floating IP, which is the node's address; until then it is not ready.
+    ``floating``: it is to have a floating IP, which is the node's address: this one, if nova does not tell. Until it is
+    known ("") the server is not ready.
     """
     metadata = metadata_in(server)
     fault, fault_class = fault_of(server)
     state = state_of(server)
     name = str(server.get("name") or "")
-    address = _address(server, tuple(networks), floating=floating)
-    if floating and not address and state is InstanceState.ACTIVE:
+    address = _address(server, tuple(networks), floating=floating is not None) or floating or ""
+    if floating is not None and not address and state is InstanceState.ACTIVE:
         state = InstanceState.PENDING
     return Instance(
         str(server["id"]),
