@@ -107,7 +107,10 @@ def test_errors_are_what_the_script_says(word: str, kind: type[DynamicClusterErr
         cloud_that_hears(runner).launch("l", RESOURCE, specs("small-a"))
 
 
-@pytest.mark.parametrize("text", ["", "oops", "[]", "{}", '{"instances": [{"id": 7}]}', '{"instances": 3}', "NaN"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "oops", "[]", "{}", '{"instances": [{"id": 7}]}', '{"instances": 3}', '{"instances": [], "strangers": NaN}'],
+)
 def test_an_answer_that_says_nothing_is_lost_for_launches_and_a_failed_poll_for_lists(text: str) -> None:
     runner = FakeRunner()
     runner.on(["launch"], text)

@@ -109,7 +109,7 @@ def provide() -> str:
     if os.geteuid() != 0:
         return "needs root, for a place to keep Salt in"
     PLACE.parent.mkdir(parents=True, exist_ok=True)
-    with PLACE.with_suffix(".lock").open("w") as lock:
+    with PLACE.with_name(f"{PLACE.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (PLACE / "complete").exists():
             return ""
