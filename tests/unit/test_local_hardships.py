@@ -27,7 +27,7 @@ from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.model.resource import Resource
 
 RESOURCE = Resource("small", "local", "t", Capacity(2, 2000))
-SLEEP = ("/bin/sh", "-c", "echo {name}; exec sleep 600")
+SLEEP = ("/bin/sh", "-c", "echo {name}; exec sleep 60")
 STUBBORN = ("/bin/sh", "-c", "trap '' TERM INT HUP; echo ready; for _ in 1 2 3 4 5 6 7 8 9; do sleep 5; done")
 
 
