@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from dashboard_site import ROOT, WIDE, Opener, Scheme, Site, Watch, chromium_path, lively, start
+from dashboard_site import ROOT, SHOTS, WIDE, Opener, Scheme, Site, Watch, chromium_path, lively, start
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from dynamiccluster.api.tokens import Role
@@ -29,6 +29,7 @@ def chromium() -> Iterator[Browser]:
     if not program:
         pytest.skip("no chromium on this machine, and it cannot be installed")
     subprocess.run([ROOT / "scripts" / "web", "build"], check=True, timeout=300, stdout=subprocess.DEVNULL)
+    (SHOTS / "figures.txt").unlink(missing_ok=True)
     with sync_playwright() as playwright:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses to work for root
         browser = playwright.chromium.launch(executable_path=program, args=options)

@@ -118,7 +118,7 @@ def test_vacate_says_that_jobs_are_interrupted(site: Site, visit: Opener) -> Non
 def test_several_nodes_at_once_and_what_is_refused(site: Site, visit: Opener) -> None:
     node_in(site, "idle", "busy")
     page = visit(site, "/nodes?resource=fast", role=Role.OPERATOR)
-    page.get_by_role("checkbox", name="Select all that match").check()
+    page.get_by_role("checkbox", name="Select all that match").click()
     selected = page.get_by_role("region", name="Selected nodes")
     expect(selected).to_contain_text("nodes selected")
     shot(page, "nodes selected")
@@ -127,7 +127,7 @@ def test_several_nodes_at_once_and_what_is_refused(site: Site, visit: Opener) ->
     dialog(page, "nodes?", "Hold")
     toast(page, "Hold asked for:")
     site.running.until(lambda: all(n["state"] in {"holding", "held"} for n in site.running.nodes() if n["joined_at"]))
-    page.get_by_role("checkbox", name="Select all that match").check()
+    page.get_by_role("checkbox", name="Select all that match").click()
     selected.get_by_role("button", name="Unhold").click()
     dialog(page, "nodes?", "Unhold")
     site.running.until(lambda: any(node["state"] in {"idle", "busy"} for node in site.running.nodes()))

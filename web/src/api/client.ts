@@ -71,7 +71,7 @@ const each = encodeURIComponent;
 
 export const changes = {
   nodes: (action: NodeAction, nodes: string[], force = false) =>
-    ask<BulkReply>("POST", "/api/v1/nodes/bulk", { action, nodes, force }),
+    ask<BulkReply>("POST", "/api/v1/nodes", { action, nodes, force }),
   node: (action: NodeAction, node: string, force = false) =>
     action === "delete"
       ? ask<Change>("DELETE", `/api/v1/nodes/${each(node)}${force ? "?force=true" : ""}`)

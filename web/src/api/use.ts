@@ -70,6 +70,7 @@ export function useDocument<T>(path: string | null, topics: readonly Topic[], ev
 }
 
 export const PAGE_ROWS = 100;
+const FLYING_MS = 40;
 
 export interface Rows<Row> {
   total: number;
@@ -173,10 +174,16 @@ export function useRows<Row>(path: string, field: string, topics: readonly Topic
     [wanted, again],
   );
 
+  const rest = useRef(0);
   const see = useCallback((seen: Span) => {
     span.current = seen;
-    if (pagesOf(seen, PAGE_ROWS).some((page) => !fresh.current.has(page))) void next.current();
+    window.clearTimeout(rest.current);
+    // pages that only fly past are not asked for
+    if (pagesOf(seen, PAGE_ROWS).some((page) => !fresh.current.has(page))) {
+      rest.current = window.setTimeout(() => void next.current(), FLYING_MS);
+    }
   }, []);
+  useEffect(() => () => window.clearTimeout(rest.current), []);
   const row = useCallback(
     (index: number) => held.current.pages.get(Math.floor(index / PAGE_ROWS))?.[index % PAGE_ROWS],
     [],

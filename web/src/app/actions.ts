@@ -8,7 +8,7 @@ import { named, ofLaunch, ofNodes, ofResource } from "../lib/consequences";
 import { plural } from "../lib/format";
 import type { App } from "./context";
 
-const MOST = 1000; // nodes of one request
+const MOST = 200; // nodes of one request, as the API allows
 const DID: Record<NodeAction, string> = {
   hold: "Hold asked for",
   unhold: "Unhold asked for",

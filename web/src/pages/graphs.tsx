@@ -201,7 +201,7 @@ function Drawn({
       label={label}
       height={180}
       {...span}
-      {...(format ? { format } : {})}
+      {...(format ? { format, whole: false } : {})}
     />
   );
 }

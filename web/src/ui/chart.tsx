@@ -16,6 +16,8 @@ export interface Mark {
   up: boolean;
 }
 
+const WHOLE = [1, 2, 5].flatMap((n) => [0, 1, 2, 3, 4, 5, 6].map((tens) => n * 10 ** tens)).sort((a, b) => a - b);
+
 function css(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -69,6 +71,7 @@ export function Chart({
   theme,
   span,
   format = (v) => String(Math.round(v)),
+  whole = true,
 }: {
   at: readonly number[];
   lines: readonly Line[];
@@ -79,6 +82,8 @@ export function Chart({
   /** first and last instant of the axis; absent = those of the values */
   span?: readonly [number, number];
   format?: (value: number) => string;
+  /** the axis has whole figures only: cores and nodes are not halved */
+  whole?: boolean;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -121,7 +126,8 @@ export function Chart({
           ...(line.kind === "area" ? { fill: css(`${line.colour}-fill`) || colour } : {}),
           ...(line.dash ? { dash: line.dash } : {}),
           ...(line.kind === "line" ? {} : { paths: uPlot.paths.stepped?.({ align: 1 }) as uPlot.Series.PathBuilder }),
-          points: { show: false },
+          // a single value has no line
+          points: { show: line.values.length < 3 },
           spanGaps: false,
           value: (_plot, value, seriesIndex, index) => {
             const own = index === null ? value : latest.current.lines[sequence[seriesIndex - 1] ?? -1]?.values[index];
@@ -145,6 +151,7 @@ export function Chart({
             {
               ...axis,
               size: 44,
+              ...(whole ? { incrs: WHOLE } : {}),
               values: (_u, ticks) =>
                 ticks.map((tick) => (Number.isInteger(tick) || tick < 5 ? tick.toLocaleString("en-GB") : String(tick))),
             },
