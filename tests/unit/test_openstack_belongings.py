@@ -55,15 +55,18 @@ def test_ports_and_volumes_that_nova_leaves_behind_are_deleted(site: NovaSite) -
     assert goes.instance_id not in {port["device_id"] for port in site.ports.values()}
 
 
-def test_they_are_found_again_after_a_restart(site: NovaSite) -> None:
+@pytest.mark.parametrize("acts", [False, True], ids=["observes", "acts"])
+def test_after_a_restart_they_are_found_again_and_deleted_by_a_service_that_acts(site: NovaSite, acts: bool) -> None:
     site.leaky, clock = True, HandClock()
     before = cloud(site, clock=clock, boot_volume_gb=10)
     (machine,) = before.launch("l", RESOURCE, specs("a-1"))
     polled(before, clock, 20.0)
     before.terminate([machine.instance_id])
-    polled(cloud(site, clock=clock, boot_volume_gb=10), clock, *LONG)
-    assert not site.ports
-    assert not site.volumes
+    after = cloud(site, clock=clock, boot_volume_gb=10)
+    if acts:
+        after.terminate([])
+    polled(after, clock, *LONG)
+    assert (not site.ports, not site.volumes) == (acts, acts)
 
 
 def test_nothing_of_others_is_touched(site: NovaSite) -> None:
@@ -76,6 +79,7 @@ def test_nothing_of_others_is_touched(site: NovaSite) -> None:
     site.ports["stranger"] = {"id": "stranger", "device_id": "", "description": "", "name": "dynamiccluster"}
     site.volumes["stranger"] = {"id": "stranger", "status": "available", "metadata": {}, "attachments": []}
     theirs.terminate([machine.instance_id])
+    ours.terminate([])
     polled(ours, clock, *LONG)
     assert len(site.ports) == 2
     assert "stranger" in site.volumes

@@ -96,6 +96,7 @@ class OpenstackCloud:
         return CloudView(self.tenancy, started_at, completed_at, instances, strangers, quota, self._catalogue.offers())
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
+        self._belongings.acting = True
         for spec in specs:
             require_host_name(spec.host_name)
         config = self._configs.get(resource.name)
@@ -124,6 +125,7 @@ class OpenstackCloud:
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         """One request each. A server that refuses does not keep the others; its refusal is raised at the end."""
+        self._belongings.acting = True
         refused: DynamicClusterError | None = None
         for instance_id in instance_ids:
             try:

@@ -51,7 +51,8 @@ VOLUMES = Kind("block-storage", "/volumes/detail", "/volumes", "volumes")
 class Belongings:
     """Of the servers of one tenancy. ``configs``: the keys of each resource.
 
-    What is remembered saves questions only: after a restart it is found again.
+    What is remembered saves questions only: after a restart it is found again. Nothing is deleted before ``acting`` is
+    set: a service that only observes ends nothing.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Belongings:
         self._cluster_id = cluster_id
         self._catalogue = catalogue
         self._configs = configs
+        self.acting = False
         self._labelled: set[str] = set()
         self._addresses: dict[str, str] = {}
         self._left: dict[str, float] = {}
@@ -88,7 +90,7 @@ class Belongings:
             for server in self._ready(ours, now + BUDGET_S):
                 self._give_address(server)
                 self._label(server)
-            if now >= self._sweep_at:
+            if self.acting and now >= self._sweep_at:
                 self._sweep(living, now)
         except DynamicClusterError as error:
             log.warning("ports, volumes and floating IPs cannot be looked after now: %s", error)
@@ -112,14 +114,17 @@ class Belongings:
         config = self._configs.get(resource_of(server), {})
         wanted = config.get("floating_network")
         server_id = str(server["id"])
-        if not wanted or server_id in self._addresses or has_floating(server):
+        if not wanted or state_of(server) is not InstanceState.ACTIVE:
             return
-        ports = list(self._calls.pages("network", "/ports", "ports", device_id=server_id))
-        if not ports or state_of(server) is not InstanceState.ACTIVE:
+        if server_id in self._addresses or has_floating(server):
+            return
+        ports = self._ports_of(server_id)
+        if not ports:
             return
         inside = self._catalogue.network(config["networks"][0]) if config["networks"] else ""
         port_id = str(next((port for port in ports if port.get("network_id") == inside), ports[0])["id"])
-        known = list(self._calls.pages("network", "/floatingips", "floatingips", port_id=port_id))
+        every = self._calls.pages("network", "/floatingips", "floatingips", port_id=port_id)
+        known = [one for one in every if one.get("port_id") == port_id]
         if not known:
             address = {
                 "floating_network_id": self._catalogue.network(wanted),
@@ -134,8 +139,8 @@ class Belongings:
         if server_id in self._labelled:
             return
         label = self._label_of(server_id)
-        for port in self._calls.pages("network", "/ports", "ports", device_id=server_id):
-            if port.get("device_id") == server_id and not port.get("description"):
+        for port in self._ports_of(server_id):
+            if not port.get("description"):
                 self._calls.send("network", "PUT", f"/ports/{port['id']}", {"port": {"description": label}})
         for volume in server.get("os-extended-volumes:volumes_attached") or ():
             if volume.get("delete_on_termination"):
@@ -143,6 +148,11 @@ class Belongings:
                     "block-storage", "POST", f"/volumes/{volume['id']}/metadata", {"metadata": {_LABEL: label}}
                 )
         self._labelled.add(server_id)
+
+    def _ports_of(self, server_id: str) -> list[Mapping[str, Any]]:
+        """Compared here, too: a filter that is not understood filters nothing."""
+        every = self._calls.pages("network", "/ports", "ports", device_id=server_id)
+        return [port for port in every if port.get("device_id") == server_id]
 
     def _label_of(self, server_id: str) -> str:
         return f"dynamiccluster:{self._cluster_id}:{server_id}"
