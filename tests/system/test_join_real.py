@@ -119,6 +119,32 @@ def test_slurm(slurm: slurm_bed.SlurmBed) -> None:
     works(slurm, scheduler, cloud, machine)
 
 
+BARE_MACHINE = """\
+for place in /run/munge /etc/munge /var/log/munge /var/lib/munge; do
+    mkdir -p $place
+    mount -t tmpfs -o mode=755 tmpfs $place
+done
+unset SLURM_CONF
+exec /bin/sh "$1" foreground=yes "head=$2" "munge_key_file=$3"
+"""
+
+
+def test_slurm_on_a_machine_without_files(tmp_path: Path) -> None:
+    """All it is given is the address of slurmctld and a reference to the key; a munged of its own vouches for it."""
+    if reason := slurm_bed.why_not():
+        pytest.skip(reason)
+    part = tmp_path / "part"
+    part.write_text("SlurmctldParameters=enable_configless\nPartitionName=all Nodes=ALL MaxTime=1-00:00:00 State=UP\n")
+    with slurm_bed.slurm_bed("10.77.61.0/24", "--part", str(part)) as slurm:
+        scheduler = slurm.scheduler("c1")
+        scheduler.declare([RESOURCE])
+        key = str(slurm.prefix / "munge/key")
+        cloud, machine = boot(
+            slurm, ("/bin/sh", "-c", BARE_MACHINE, "machine", str(JOIN / "slurm"), "10.77.61.1:6817", key)
+        )
+        works(slurm, scheduler, cloud, machine)
+
+
 SGE_MACHINE = """\
 mount --bind "$1/etc" /etc
 ip route replace "$(sed -n 's/^\\([0-9.]*\\)[[:space:]].*head.*/\\1/p' /etc/hosts | head -n 1)" dev eth0
