@@ -7,7 +7,9 @@ without the SDK, as the user of the project or as the cloud's administrator.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -77,18 +79,25 @@ class OpenstackBed:
         keys |= {"region_name": facts["region"], "image_uuid": facts["image"], "flavor": "t.small"}
         return keys | {"networks": [facts["network"]], "security_groups": [facts["security_group"]]} | more
 
+    def application_credential(self) -> dict[str, str]:
+        """The keys of one, in place of user, password and project."""
+        auth = self._known()["application"]["auth"]
+        return {name: auth[name] for name in ("application_credential_id", "application_credential_secret")}
+
     # -- the truth -------------------------------------------------------------------------------------------
 
-    def ask(self, service: str, method: str, path: str, body: Any = None, *, cloud: str = "scaler") -> Any:
+    def ask(
+        self, service: str, method: str, path: str, body: Any = None, *, cloud: str = "scaler", nova: str = NOVA
+    ) -> Any:
         """The reply of a service (``compute``, ``network``, ``identity``): a document of its API. ``cloud``: whose
-        credentials are used, ``scaler``'s or ``admin``'s.
+        credentials are used, ``scaler``'s or ``admin``'s. ``nova``: version of its API.
 
         :raises DynamicClusterError: it refused.
         """
         reply = self._session(cloud).request(
             path, method, json=body, raise_exc=False, endpoint_override=self._urls[service],
             endpoint_filter={"service_type": service}, timeout=_ASK_TIMEOUT_S,
-            microversion=NOVA if service == "compute" else None,
+            microversion=nova if service == "compute" else None,
         )  # fmt: skip
         if reply.status_code >= 400:
             raise DynamicClusterError(f"{method} {path}: {reply.status_code} {reply.text[:500]}")
@@ -96,9 +105,14 @@ class OpenstackBed:
 
     def _session(self, cloud: str) -> Session:
         if cloud not in self._sessions:
-            known = yaml.safe_load(pathlib.Path(self.facts["clouds_file"]).read_text(encoding="utf-8"))["clouds"]
-            self._sessions[cloud] = Session(Password(**known[cloud]["auth"]))
+            self._sessions[cloud] = Session(Password(**self._known()[cloud]["auth"]))
         return self._sessions[cloud]
+
+    def _known(self) -> dict[str, Any]:
+        """The bed's clouds.yaml."""
+        text = pathlib.Path(self.facts["clouds_file"]).read_text(encoding="utf-8")
+        clouds: dict[str, Any] = yaml.safe_load(text)["clouds"]
+        return clouds
 
     @property
     def project(self) -> str:
@@ -153,10 +167,14 @@ class OpenstackBed:
         """``kill -9`` of services: keystone, nova, neutron, scheduler, compute-zone-1, ..."""
         self._change("stop", *names)
 
-    def start(self, *names: str, token_life_s: int = 0) -> None:
+    def start(self, *names: str) -> None:
         """Start them again and wait until they answer."""
-        more = ("--token-life-s", str(token_life_s)) if token_life_s else ()
-        self._change("start", *names, *more)
+        self._change("start", *names)
+
+    def expire_tokens(self) -> None:
+        """No token is good any more, whatever its time: Keystone has new keys. The others believe it after 5 s."""
+        for key in (self.prefix / "keys" / "fernet").iterdir():
+            key.write_bytes(base64.urlsafe_b64encode(os.urandom(32)))
 
     @contextlib.contextmanager
     def without(self, *names: str) -> Iterator[None]:

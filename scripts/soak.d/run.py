@@ -40,6 +40,7 @@ PROOFS = (
             ("faults", 100, 2 * HOUR_S),
         )
     ),
+    Proof("openstack-kills", (sys.executable, "scripts/soak.d/nova.py", "200"), 6 * HOUR_S),
 )
 NOT_HERE = 3
 """A proof ends with exit code 0 if it holds, and with 3 if this machine is not one for it. To add one, add a line: its

@@ -38,6 +38,7 @@ class Stage:
     command: list[str]
     limit_s: float
     slow: bool = False  # left out by --quick
+    apart: bool = False  # left out unless it is asked for by name
     shown: bool = False  # its last lines are shown even if it passes
     again: tuple[str, ...] = ()  # how the tests that failed are run once more, alone; which ones is always said
 
@@ -75,8 +76,9 @@ def stages() -> list[Stage]:
         Stage(  # one OpenStack for all of its tests, and nothing beside it: it wants both cores for itself
             "openstack",
             [python, "-m", "pytest", "-m", "openstack", *SYSTEM_OPTIONS, "tests/system"],
-            25 * MINUTE_S,
+            40 * MINUTE_S,
             shown=True,
+            apart=True,
         ),
     ]
 
@@ -205,16 +207,22 @@ def choose(options: argparse.Namespace) -> list[Stage]:
     if unknown := set(options.stages) - {stage.name for stage in known}:
         raise SystemExit(f"no stage {', '.join(sorted(unknown))}: there are {' '.join(stage.name for stage in known)}")
     wanted = {*options.stages, *(["openstack"] if options.openstack else [])}
-    if wanted:
+    if wanted and not (options.testbeds and not options.stages):
         return [stage for stage in known if stage.name in wanted]
-    return [stage for stage in known if not (options.quick and stage.slow)]
+    return [
+        stage for stage in known if not (options.quick and stage.slow) and (stage.name in wanted or not stage.apart)
+    ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/test", description="Run the tests.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="only these")
     parser.add_argument("--testbeds", action="store_true", help="install and test real systems, too")
-    parser.add_argument("--openstack", action="store_true", help="install and test a real OpenStack, and nothing else")
+    parser.add_argument(
+        "--openstack",
+        action="store_true",
+        help="install and test a real OpenStack; with --testbeds after all else, alone nothing else",
+    )
     parser.add_argument("--quick", action="store_true", help="without what takes minutes")
     parser.add_argument("--list", action="store_true", help="show the stages and their commands")
     options = parser.parse_args()

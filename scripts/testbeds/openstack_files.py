@@ -53,7 +53,7 @@ connection = {database[keystone]}
 {pool}
 [token]
 provider = fernet
-expiration = {token_life_s}
+expiration = 3600
 [fernet_tokens]
 key_repository = {prefix}/keys/fernet
 [credential]
@@ -229,11 +229,10 @@ clouds:
 
 @dataclass(frozen=True)
 class Site:
-    """Where everything listens. ``token_life_s``: how long Keystone's tokens are good."""
+    """Where everything listens."""
 
     prefix: Path
     first_port: int
-    token_life_s: int = 3600
 
     def port(self, name: str) -> int:
         return self.first_port + PORTS.index(name)
@@ -275,5 +274,4 @@ class Site:
             of_nova=IDENTITY.format(keystone=keystone, user="nova"),
             of_neutron=IDENTITY.format(keystone=keystone, user="neutron"),
             of_placement=IDENTITY.format(keystone=keystone, user="placement"),
-            token_life_s=self.token_life_s,
         )
