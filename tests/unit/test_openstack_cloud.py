@@ -72,14 +72,25 @@ def test_a_burst_is_accepted_and_fails_later_and_what_failed_is_in_the_way_until
 
 
 def test_no_valid_host_is_told_by_the_fault_of_a_server_that_was_accepted(site: NovaSite) -> None:
+    """Nova's list leaves that fault out; the server is asked for once."""
     ours = cloud(site, flavor="t.impossible")
-    ours.launch("l", RESOURCE, specs("a-1"))
-    (found,) = ours.list_instances().instances
-    assert (found.state, found.fault_class, found.fault) == (
-        InstanceState.ERROR,
-        "capacity",
-        "No valid host was found.",
-    )
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    for _ in range(3):
+        (found,) = ours.list_instances().instances
+        assert (found.state, found.fault_class, found.fault) == (
+            InstanceState.ERROR,
+            "capacity",
+            "No valid host was found.",
+        )
+    assert site.asked.count(("GET", f"/compute/v2.1/servers/{machine.instance_id}")) == 1
+
+
+def test_a_fault_that_cannot_be_read_is_asked_for_again(site: NovaSite) -> None:
+    ours = cloud(site, flavor="t.impossible")
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    site.faults.append(Fault("GET", f"/servers/{machine.instance_id}$", 500, times=1))
+    assert [(one.state, one.fault) for one in ours.list_instances().instances] == [(InstanceState.ERROR, "")]
+    assert [one.fault_class for one in ours.list_instances().instances] == ["capacity"]
 
 
 def test_a_build_that_never_ends_is_pending_and_can_be_ended(site: NovaSite) -> None:

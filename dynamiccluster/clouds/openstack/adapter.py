@@ -9,6 +9,7 @@ from typing import Any
 from dynamiccluster.clouds.openstack.belongings import Belongings
 from dynamiccluster.clouds.openstack.calls import OpenstackCalls
 from dynamiccluster.clouds.openstack.catalogue import Catalogue, Use
+from dynamiccluster.clouds.openstack.faults import Faults
 from dynamiccluster.clouds.openstack.request_map import create_server
 from dynamiccluster.clouds.openstack.server_map import (
     NOT_TOLD,
@@ -72,6 +73,7 @@ class OpenstackCloud:
         self._configs = dict(configs)
         self._user_data = dict(user_data)
         self._catalogue = Catalogue(calls, clock, tenancy, self._configs)
+        self._faults = Faults(calls)
         self._belongings = Belongings(calls, clock, cluster_id, self._catalogue, self._configs)
 
     def list_instances(self) -> CloudView:
@@ -92,7 +94,7 @@ class OpenstackCloud:
         quota = self._catalogue.quota(use)
         completed_at = self._clock.now()
         self._belongings.tend(ours, listed)
-        instances = tuple(self._instance(server) for server in ours)
+        instances = tuple(self._instance(server) for server in self._faults.told(ours))
         return CloudView(self.tenancy, started_at, completed_at, instances, strangers, quota, self._catalogue.offers())
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
