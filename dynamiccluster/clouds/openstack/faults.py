@@ -18,8 +18,8 @@ MOST_ASKED = 40
 
 
 class Faults:
-    """Nova's list knows the faults of one database only (nova 31, 2026-11-20): a server for which there was no valid host
-    lives in another one and is listed in ERROR without a fault, for ever. Asked for by its id it has it.
+    """Nova's list knows the faults of one database only (nova 31, 2026-11-20): a server for which there was no valid
+    host lives in another one and is listed in ERROR without a fault, for ever. Asked for by its id it has it.
     """
 
     def __init__(self, calls: OpenstackCalls) -> None:
