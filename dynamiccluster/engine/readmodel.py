@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar, cast
 
 from dynamiccluster.model.action import Action
 from dynamiccluster.model.capacity import Capacity
@@ -16,6 +17,8 @@ from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.view import SourceStatus
 from dynamiccluster.model.worker_node import COUNTED, WorkerNode
 
+T = TypeVar("T")
+
 
 class Lookups:
     """What is found by name in one snapshot. Each table is made when it is first asked for: with 100,000 jobs that
@@ -23,6 +26,7 @@ class Lookups:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.made: dict[str, tuple[Policy, object]] = {}
 
     @cached_property
     def jobs_by_id(self) -> Mapping[str, Job]:
@@ -86,6 +90,14 @@ class ReadModel:
     @property
     def _lookups(self) -> Lookups:
         return self.lookups or Lookups(self.snapshot)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made once for this snapshot and policy however often it is asked for."""
+        made = self._lookups.made
+        known = made.get(name)
+        if known is None or known[0] is not self.policy:
+            known = made[name] = (self.policy, make())
+        return cast(T, known[1])
 
     @property
     def jobs_by_id(self) -> Mapping[str, Job]:

@@ -17,6 +17,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 MODULES = {
+    "api": "api",
     "choose": "choose",
     "decide": "decide",
     "parse-lsf": "parse_lsf",

@@ -104,9 +104,10 @@ class Nodes(ApiHandler):
             text=self.asked(TEXT).lower(),
             sort=self.asked(SORT),
         )
-        known = {*model.policy.resources, *(node.resource for node in model.snapshot.nodes.values())}
-        if wanted.resource and wanted.resource not in known:
-            raise bad_field("resource", f"one of {', '.join(sorted(known))}")
+        if wanted.resource:
+            known = {*model.policy.resources, *model.nodes_by_resource}
+            if wanted.resource not in known:
+                raise bad_field("resource", f"one of {', '.join(sorted(known))}")
         window = self.window(wanted)
         version = self.context.versions.tag(model, Topic.NODES)
 

@@ -161,6 +161,10 @@ def cost_per_hour(model: ReadModel) -> float:
 
 def costs_by_resource(model: ReadModel) -> Mapping[str, float]:
     """What the nodes of each resource cost in an hour; those of a menu each have a price of their own."""
+    return model.once("costs by resource", lambda: _costs_by_resource(model))
+
+
+def _costs_by_resource(model: ReadModel) -> Mapping[str, float]:
     costs: dict[str, float] = {}
     for node in model.snapshot.nodes.values():
         if node.state in COUNTED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -105,21 +105,20 @@ def state_words(node: WorkerNode) -> frozenset[str]:
 class Found(Generic[T]):
     """All rows that match, sorted; and how many there are in each state when the wanted states are left out."""
 
-    rows: list[T]
+    rows: Sequence[T]
     counts: Mapping[str, int]
 
 
 def nodes(model: ReadModel, wanted: Wanted) -> Found[WorkerNode]:
-    found = [
-        node
-        for node in model.snapshot.nodes.values()
-        if (not wanted.resource or node.resource == wanted.resource)
-        and (not wanted.text or wanted.text in _node_text(node))
-    ]
+    found = model.once("nodes by id", lambda: sorted(model.snapshot.nodes.values(), key=lambda node: node.node_id))
+    if wanted.resource:
+        found = [node for node in found if node.resource == wanted.resource]
+    if wanted.text:
+        found = [node for node in found if wanted.text in _node_text(node)]
     counts = Counter(node.state.value for node in found)
     if wanted.states:
         found = [node for node in found if wanted.states & state_words(node)]
-    return Found(_sorted(model, found, wanted.sort, NODE_SORTS, lambda node: node.node_id), counts)
+    return Found(_sorted(model, found, wanted.sort, NODE_SORTS), counts)
 
 
 def _node_text(node: WorkerNode) -> str:
@@ -147,7 +146,10 @@ JOB_SORTS: Mapping[str, Key] = {
 
 def jobs(model: ReadModel, wanted: Wanted) -> Found[Job]:
     view = model.snapshot.scheduler
-    found: Iterable[Job] = view.jobs if view else ()
+    everything = model.once(
+        "jobs by id", lambda: sorted(view.jobs if view else (), key=lambda job: by_count(job.job_id))
+    )
+    found = everything
     if wanted.user:
         found = [job for job in found if job.user == wanted.user]
     if wanted.queue:
@@ -158,21 +160,19 @@ def jobs(model: ReadModel, wanted: Wanted) -> Found[Job]:
         found = [job for job in found if job.state is JobState.PENDING and job.wait.value == wanted.wait]
     if wanted.text:
         found = [job for job in found if wanted.text in _job_text(job)]
-    whole = view is not None and found is view.jobs
-    counts = model.jobs_by_state if whole else Counter(job.state.value for job in found)
+    counts = model.jobs_by_state if found is everything else Counter(job.state.value for job in found)
     if wanted.states:
         found = [job for job in found if job.state.value in wanted.states]
-    return Found(_sorted(model, list(found), wanted.sort, JOB_SORTS, lambda job: by_count(job.job_id)), counts)
+    return Found(_sorted(model, found, wanted.sort, JOB_SORTS), counts)
 
 
 def _job_text(job: Job) -> str:
     return "\n".join((job.job_id, job.name, job.user, job.shape.account, job.reason, *job.shape.queues)).lower()
 
 
-def _sorted(model: ReadModel, rows: list[T], sort: str, sorts: Mapping[str, Key], name: Callable[[T], Any]) -> list[T]:
-    """Rows that are equal in the wanted order keep the order of their ids."""
-    rows.sort(key=name)
-    if sort:
-        key = sorts[sort.removeprefix("-")]
-        rows.sort(key=lambda row: key(model, row), reverse=sort.startswith("-"))
-    return rows
+def _sorted(model: ReadModel, rows: Sequence[T], sort: str, sorts: Mapping[str, Key]) -> Sequence[T]:
+    """``rows`` come in the order of their ids; those that are equal in the wanted order keep it."""
+    if not sort:
+        return rows
+    key = sorts[sort.removeprefix("-")]
+    return sorted(rows, key=lambda row: key(model, row), reverse=sort.startswith("-"))

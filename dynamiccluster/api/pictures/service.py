@@ -74,6 +74,10 @@ def source_docs(model: ReadModel, now: float) -> list[schemas.SourceDoc]:
 
 
 def supply_doc(model: ReadModel) -> schemas.SupplyDoc:
+    return model.once("supply", lambda: _supply_doc(model))
+
+
+def _supply_doc(model: ReadModel) -> schemas.SupplyDoc:
     busy = idle = booting = other = 0
     for node in model.snapshot.nodes.values():
         if node.state not in COUNTED:
@@ -99,9 +103,17 @@ def demand_doc(demand: Demand) -> schemas.DemandDoc:
     )
 
 
+def _nodes_by_state(model: ReadModel) -> dict[str, int]:
+    return dict(Counter(node.state.value for node in model.snapshot.nodes.values()))
+
+
+def _foreign_hosts(model: ReadModel) -> int:
+    ours = {node.host_name for node in model.snapshot.nodes.values()}
+    return sum(name not in ours and not host.template for name, host in model.hosts_by_name.items())
+
+
 def status_doc(model: ReadModel, now: float) -> schemas.StatusDoc:
     reasons = not_ready(model)
-    ours = {node.host_name for node in model.snapshot.nodes.values()}
     return schemas.StatusDoc(
         cluster_id=model.policy.cluster_id,
         version=__version__,
@@ -120,8 +132,8 @@ def status_doc(model: ReadModel, now: float) -> schemas.StatusDoc:
         sources=source_docs(model, now),
         demand=demand_doc(model.demand),
         supply=supply_doc(model),
-        nodes_by_state=dict(Counter(node.state.value for node in model.snapshot.nodes.values())),
-        foreign_hosts=sum(name not in ours and not host.template for name, host in model.hosts_by_name.items()),
+        nodes_by_state=model.once("nodes by state", lambda: _nodes_by_state(model)),
+        foreign_hosts=model.once("foreign hosts", lambda: _foreign_hosts(model)),
         proposals=list(model.proposals[:FIRST_PROPOSALS]),
         cost_per_hour=cost_per_hour(model),
     )
