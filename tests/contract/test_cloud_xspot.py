@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from cloud_suite import MOST, RESOURCE, CloudSuite, Harness, specs
+from ec2_rig import calls
 from ec2_site import VCPUS, Ec2Site, Fault, ec2_site
 
 from dynamiccluster.clouds.aws.adapter import AwsCloud
@@ -41,7 +41,7 @@ def keys(site: Ec2Site, **more: Any) -> dict[str, Any]:
 
 
 def cloud(site: Ec2Site, cluster_id: str = "ours", **more: Any) -> AwsCloud:
-    return build("t", {"small": keys(site, **more)}, cluster_id, SystemClock())
+    return AwsCloud(SystemClock(), cluster_id, "t", calls(site), {"small": keys(site, **more)}, {})
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ class Chosen:
 class MenuHarness:
     def __init__(self, site: Ec2Site) -> None:
         site.boot_s, site.stop_s, site.most_vcpus = 0.2, 0.2, MOST * VCPUS
-        self.cloud: Cloud = Chosen(cloud(site, "ours"))
-        self.other: Cloud = Chosen(cloud(site, "theirs"))
+        self.cloud: Cloud = Chosen(cloud(site, "ours", spot_fleet_types=[]))
+        self.other: Cloud = Chosen(cloud(site, "theirs", spot_fleet_types=[]))
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -86,6 +86,12 @@ class TestMenu(CloudSuite):
     @pytest.fixture
     def harness(self, site: Ec2Site) -> Harness:
         return MenuHarness(site)
+
+
+def test_a_menu_that_counts_against_several_limits_is_held_to_none_of_them(site: Ec2Site) -> None:
+    site.most_vcpus = 4
+    assert cloud(site, spot_fleet_types=[]).list_instances().quota.max_cores == 4
+    assert cloud(site).list_instances().quota.max_cores is None, "a full limit of one market must not stop the other"
 
 
 def offers(site: Ec2Site, **more: Any) -> dict[str, Offer]:
@@ -242,13 +248,7 @@ def test_a_list_that_fails_is_asked_for_later_and_spoils_no_poll(site: Ec2Site, 
 
 
 def client(site: Ec2Site) -> Any:
-    return boto3.client(
-        "ec2",
-        region_name="us-east-1",
-        endpoint_url=site.url,
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-    )
+    return calls(site).client("ec2")
 
 
 def described_in(site: Ec2Site) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from dynamiccluster.clouds.aws.instance_map import (
     to_launched,
 )
 from dynamiccluster.clouds.aws.menu import Menus
+from dynamiccluster.clouds.aws.menu_map import bought
 from dynamiccluster.clouds.aws.notices import Notices
 from dynamiccluster.clouds.aws.request_map import placed, run_instances
 from dynamiccluster.clouds.userdata import Prepared, UserData
@@ -66,14 +67,9 @@ class AwsCloud:
         self._user_data = dict(user_data)
         self._notices = notices
         single = {name: config for name, config in configs.items() if "instance_type" in config}
-        self._catalogue = Catalogue(calls, clock, tenancy, single, menus=len(single) < len(configs))
-        self._menus = Menus(
-            calls,
-            clock,
-            tenancy,
-            {name: config for name, config in configs.items() if name not in single},
-            self._catalogue,
-        )
+        menus = {name: config for name, config in configs.items() if name not in single}
+        self._catalogue = Catalogue(calls, clock, tenancy, single, menus=bought(menus.values()))
+        self._menus = Menus(calls, clock, tenancy, menus, self._catalogue)
 
     def list_instances(self) -> CloudView:
         started_at = self._clock.now()

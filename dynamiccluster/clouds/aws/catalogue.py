@@ -18,14 +18,13 @@ from dynamiccluster.model.view import Quota
 _TYPES_FOR_S = 86400.0
 _QUOTA_FOR_S = 3600.0
 _TYPES_AT_ONCE = 100
-_STANDARD = limit_of("c5.large", ON_DEMAND)
 
 
 class Catalogue:
     """Descriptions for the resources of one tenancy. A failure to ask leaves what is known, and is tried again.
 
-    ``configs``: of resources with one machine type. ``menus``: whether there are others beside them, which are taken to
-    count against the limit of most on-demand machines.
+    ``configs``: of resources with one machine type. ``menus``: types and families that others beside them buy, each
+    with its market.
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class Catalogue:
         tenancy: str,
         configs: Mapping[str, Mapping[str, Any]],
         *,
-        menus: bool = False,
+        menus: Iterable[tuple[str, str]] = (),
     ) -> None:
         self._calls = calls
         self._due = Due(clock, tenancy)
@@ -46,7 +45,7 @@ class Catalogue:
         limits = {
             limit_of(config["instance_type"], market) for config in configs.values() for market in markets(config)
         }
-        limits |= {_STANDARD} if menus else set()
+        limits |= {limit_of(kind, market) for kind, market in menus}
         self._limit = limits.pop() if len(limits) == 1 else ""
 
     def type(self, name: str) -> MachineType | None:

@@ -24,6 +24,16 @@ def patterns_of(config: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(pattern_of(kind)[0] for kind in (*config["on_demand_types"], *config["spot_fleet_types"]))
 
 
+def bought(configs: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Types and families of these menus, each with its market."""
+    return [
+        (kind, market)
+        for config in configs
+        for market, kinds in ((SPOT, config["spot_fleet_types"]), (ON_DEMAND, config["on_demand_types"]))
+        for kind in kinds
+    ]
+
+
 def chosen(kinds: Iterable[str], names: Iterable[str]) -> dict[str, int]:
     """Which of the types a list means, and the priority of each (the bigger the better).
 
