@@ -136,7 +136,7 @@ def test_controllers_are_asked_at_the_same_time_and_late_ones_are_not_waited_for
 
 def test_a_machine_that_was_asked_too_late_stays_in_use(room: Room) -> None:
     """It came on: giving it away again would give it to two."""
-    room.defaults["timeout_s"] = 2.0
+    room.defaults["timeout_s"] = 3.0
     wrapper = room.place / "late-on"
     late = f'case "$*" in *" on") touch {room.bmcs}/blade1.late;; esac'
     wrapper.write_text(f'#!/bin/sh\n{late}\nexec {" ".join(room.defaults["ipmitool"])} "$@"\n')

@@ -141,7 +141,7 @@ def test_a_launch_that_fails_leaves_nothing(
 
 
 def test_what_does_not_answer_is_an_unknown_outcome_that_the_next_launch_settles(site: Hypervisor) -> None:
-    site.settings["timeout_s"] = 2.0
+    site.settings["timeout_s"] = 4.0
     site.write()
     site.fault("late-define")
     with pytest.raises(UnknownOutcomeError):
