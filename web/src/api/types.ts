@@ -261,6 +261,22 @@ export interface Resource {
     used_memory_mib: number;
   } | null;
   strangers: number;
+  offers: Offer[];
+  /** nodes whose machines the cloud will take away soon */
+  announced: number;
+}
+
+/** A kind of machine that a resource can be. */
+export interface Offer {
+  offering: string;
+  instance_type: string;
+  zone: string;
+  market: string;
+  capacity: Capacity;
+  gpu_type: string;
+  price_per_hour: number | null;
+  pause: string;
+  until_at: Instant;
 }
 
 export interface Plan {

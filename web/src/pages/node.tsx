@@ -85,6 +85,7 @@ function Living({ node }: { node: NodeDetail }) {
           <Facts
             rows={[
               ["Resource", <a href={href("/resources", { name: node.resource })}>{node.resource}</a>],
+              ["In the original's words", node.original_state],
               ["Cores in use", <Cores node={node} />],
               ["Memory", memory(node.capacity.memory_mib)],
               ["GPUs", node.capacity.gpus || "–"],

@@ -34,7 +34,7 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
   {
     key: "host",
     title: "Host",
-    width: 170,
+    width: 160,
     grow: 1.3,
     sort: "host_name",
     cell: (node) => (
@@ -47,21 +47,21 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
   {
     key: "for",
     title: "For",
-    width: 96,
+    width: 88,
     sort: "state_since_at",
     number: true,
     cell: (node) => <Ago at={node.state_since_at} />,
   },
-  { key: "resource", title: "Resource", width: 100, grow: 0.8, sort: "resource", cell: (node) => node.resource },
+  { key: "resource", title: "Resource", width: 92, grow: 0.8, sort: "resource", cell: (node) => node.resource },
   {
     key: "cores",
     title: "Cores",
-    width: 112,
+    width: 104,
     sort: "used_cores",
     downFirst: true,
     cell: (node) => <Cores node={node} />,
   },
-  { key: "jobs", title: "Jobs", width: 90, grow: 0.7, cell: (node) => <JobIds ids={node.jobs} /> },
+  { key: "jobs", title: "Jobs", width: 84, grow: 0.7, cell: (node) => <JobIds ids={node.jobs} /> },
   {
     key: "reason",
     title: "Reason",

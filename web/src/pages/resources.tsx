@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { path } from "../api/client";
-import type { Resource, WorkerNode } from "../api/types";
+import type { Offer, Resource, WorkerNode } from "../api/types";
 import { type Loaded, useDocument, useRows } from "../api/use";
 import { askLaunch, askResource } from "../app/actions";
 import { useApp } from "../app/context";
@@ -232,8 +232,70 @@ function ResourcePanel({ resource, open }: { resource: Resource; open: boolean }
           </span>
         </p>
       ))}
+      {resource.announced ? (
+        <p class="notice tone-wait">
+          <Icon name="warn" />
+          <span>{`The cloud will take ${plural(resource.announced, "machine")} of it away soon.`}</span>
+        </p>
+      ) : null}
+      {resource.offers.length > 1 ? <Offers offers={resource.offers} /> : null}
       {open ? <ResourceNodes name={resource.name} /> : null}
     </section>
+  );
+}
+
+const FIRST_OFFERS = 8;
+
+/** A menu: what the resource can be, the cheapest first. */
+function Offers({ offers }: { offers: readonly Offer[] }) {
+  const [all, setAll] = useState(false);
+  const order = [...offers].sort(
+    (a, b) => (a.price_per_hour ?? Number.POSITIVE_INFINITY) - (b.price_per_hour ?? Number.POSITIVE_INFINITY),
+  );
+  const shown = all ? order : order.slice(0, FIRST_OFFERS);
+  return (
+    <div class="scroll-x offers">
+      <table class="plain-table">
+        <thead>
+          <tr>
+            <th scope="col">It can be</th>
+            <th scope="col">Zone</th>
+            <th scope="col">Market</th>
+            <th scope="col">Has</th>
+            <th scope="col" class="num">
+              Per hour
+            </th>
+            <th scope="col">Now</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map((offer) => (
+            <tr key={offer.offering}>
+              <td class="mono">{offer.instance_type || offer.offering}</td>
+              <td>{offer.zone || "–"}</td>
+              <td>{offer.market || "–"}</td>
+              <td>{`${offer.capacity.cores} cores, ${memory(offer.capacity.memory_mib)}${offer.capacity.gpus ? `, ${offer.capacity.gpus} GPU ${offer.gpu_type}` : ""}`}</td>
+              <td class="num">{offer.price_per_hour === null ? "not known" : money(offer.price_per_hour)}</td>
+              <td>
+                {offer.pause ? (
+                  <>
+                    {`${offer.pause}, asked again at `}
+                    <At at={offer.until_at} />
+                  </>
+                ) : (
+                  "can be asked for"
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {order.length > shown.length ? (
+        <button type="button" class="plain" onClick={() => setAll(true)}>
+          {`All ${order.length}`}
+        </button>
+      ) : null}
+    </div>
   );
 }
 

@@ -161,8 +161,12 @@ function Sources() {
             <tr>
               <th scope="col">Source</th>
               <th scope="col">State</th>
-              <th scope="col">Last good answer</th>
-              <th scope="col">Failures</th>
+              <th scope="col" class="num">
+                Last good answer
+              </th>
+              <th scope="col" class="num">
+                Failures
+              </th>
               <th scope="col">Remarks</th>
               <th scope="col">
                 <span class="sr">Ask now</span>
