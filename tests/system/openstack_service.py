@@ -103,8 +103,8 @@ class OpenstackService(Service):
 
     def _document(self) -> dict[str, Any]:
         document = super()._document()
-        document["dynamic-cluster"]["max_launch_time"] = 120
-        document["dynamic-cluster"]["timers"] = {"boot_s": 90, "down_hard_s": 10}
+        document["dynamic-cluster"]["max_launch_time"] = 300  # two cores may be busy with more than this
+        document["dynamic-cluster"]["timers"] = {"boot_s": 240, "down_hard_s": 10}
         document["dynamic-cluster"]["cloud_poller_interval"] = 2
         for name, own in self.resources.items():
             prefix = {"instance_name_prefix": self.cluster_id}
