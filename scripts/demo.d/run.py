@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import importlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,11 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from dynamiccluster.api.tokens import Role, make_token
 from dynamiccluster.client.problems import ClientError
 from dynamiccluster.client.rest import Client, Document
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = ROOT / ".demo"
+WEB = ROOT / "scripts" / "web"
+BUILT = ROOT / "dynamiccluster" / "api" / "static"
 COMMAND = [sys.executable, "-m", "dynamiccluster.cli.main"]
 LONGEST_SOCKET = 107  # bytes of a Unix socket's path: unix(7)
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -129,10 +133,38 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def with_token(config: Path) -> str:
+    """Let people log in to the dashboard: a token that ends with the demo."""
+    secret, token = make_token("demo", Role.ADMIN)
+    tokens = config.with_name("tokens")
+    tokens.touch(mode=0o600)
+    tokens.write_text(token.line() + "\n", encoding="utf-8")
+    text, count = re.subn(
+        r"(?m)^(\s+)port:\s*\d+\s*$", rf"\g<0>\n\g<1>tokens_file: {tokens}", config.read_text(encoding="utf-8"), count=1
+    )
+    if not count:
+        raise SystemExit(f"{config} has no port")
+    config.write_text(text, encoding="utf-8")
+    return secret
+
+
+def dashboard() -> str:
+    """Build the dashboard if it is not there and there is Node.js; what to say of it."""
+    if (BUILT / "index.html").exists():
+        return "live"
+    if shutil.which("npm") is None:
+        return "one plain page: the dashboard needs Node.js to be built; watch this terminal instead"
+    print("building the dashboard (once) ...", flush=True)
+    built = subprocess.run([WEB, "build"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+    return "live" if built.returncode == 0 else "one plain page: the dashboard could not be built, see above"
+
+
 def play(scene: Scene, scratch: Path, speed: float, port: int, seconds: float) -> int:
     until = time.monotonic() + seconds if seconds else None
     print(f"setting up {scene.title} ...", flush=True)
     config = scene.prepare(scratch, port)
+    token = with_token(config)
+    page = dashboard()
     log = scratch / "demo.log"
     with log.open("wb") as output:
         service = subprocess.Popen(
@@ -162,7 +194,9 @@ def play(scene: Scene, scratch: Path, speed: float, port: int, seconds: float) -
         scene.begin()
         print(
             f"running at {speed:g} times the speed of life; Ctrl-C ends it\n"
-            f"  REST API    http://127.0.0.1:{port}/api/v1/status   http://127.0.0.1:{port}/dashboard\n"
+            f"  dashboard   http://127.0.0.1:{port}/dashboard   ({page})\n"
+            f"  to change   log in there with {token}\n"
+            f"  REST API    http://127.0.0.1:{port}/api/v1/status\n"
             f"  more verbs  .venv/bin/dynamiccluster explain JOB --connect {client.where}\n"
             f"  log         {log}",
             flush=True,
