@@ -15,6 +15,7 @@ LONGEST_LIFE_S = 12.0
 BETWEEN_S = 5.0
 MOST_AT_ONCE = 3
 MOST_ALIVE = 40
+MOST_WARM = 4
 CODES = ("lost", "InternalError", "InsufficientInstanceCapacity", "RequestLimitExceeded")
 
 
@@ -29,14 +30,15 @@ class Tally:
         return f"{self.launches} launches, {self.machines} machines, {self.deaths} deaths, {self.faults} faults"
 
 
-async def launch_and_die(site: Ec2Site, launches: int, seed: int) -> Tally:
+async def launch_and_die(site: Ec2Site, launches: int, seed: int, *, warm: bool = False) -> Tally:
     """So many launches, each with a death of the process within seconds. In between it comes to rest sometimes, and
-    then what exists is what is recorded; in the end everything is ended, and nothing is left.
+    then what exists is what is recorded; in the end everything is ended, and nothing is left. ``warm``: but a few
+    stopped machines, which are taken for launches before others.
 
     :raises AssertionError: it is not so.
     """
     rng, tally = random.Random(seed), Tally()
-    rig = Ec2Rig(site, seed)
+    rig = Ec2Rig(site, seed, keys={"when_idle": "stop", "warm_max": MOST_WARM} if warm else {})
     while tally.launches < launches:
         rig.start()
         await rig.ready()

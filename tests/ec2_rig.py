@@ -155,8 +155,8 @@ class Ec2Rig:
         return Counter(str(node.state) for node in self.nodes)
 
     def recorded(self) -> Counter[str]:
-        """Instances that nodes stand for."""
-        return Counter(node.instance_id for node in self.nodes if node.instance_id)
+        """Instances that nodes stand for, by EC2's own ids."""
+        return Counter(node.instance_id.partition("+")[0] for node in self.nodes if node.instance_id)
 
     def settled(self) -> bool:
         """What exists is what is recorded, and nothing is open."""

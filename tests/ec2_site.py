@@ -95,6 +95,7 @@ class Ec2Site:
     def _begin(self) -> None:
         self._born: dict[str, float] = {}
         self._ended: dict[str, float] = {}
+        self._stopped: set[str] = set()
         self._tokens: dict[tuple[str, str], tuple[str, tuple[bytes, str, Any]]] = {}
         self._last_list: tuple[bytes, str, Any] | None = None
 
@@ -120,9 +121,9 @@ class Ec2Site:
             self.now = time.time
 
     def living(self) -> set[str]:
-        """Ids of the instances that exist."""
+        """Ids of the instances that exist and are not stopped."""
         with self._lock:
-            return set(self._living())
+            return self._living() - self._stopped
 
     def made(self) -> int:
         """Instances that ever were."""
@@ -158,10 +159,8 @@ class Ec2Site:
                 re.sub(r"<output>.*?</output>", f"<output>{said}</output>", reply[0].decode()).encode(),
                 *reply[1:],
             )
-        elif action == "TerminateInstances":
-            with self._lock:
-                for instance_id in _NEW_ID.findall(reply[0].decode()):
-                    self._ended.setdefault(instance_id, self.now())
+        elif action in ("TerminateInstances", "StopInstances", "StartInstances"):
+            self._note(action, _NEW_ID.findall(reply[0].decode()))
         if fault is not None and fault.code == "hang":
             time.sleep(self.hang_s)
         if fault is not None and fault.code == "lost":
@@ -215,6 +214,16 @@ class Ec2Site:
                 return text[: len(text) // 2].encode(), reply[1], reply[2]
             self._last_list = (text.encode(), reply[1], reply[2])
             return self._last_list
+
+    def _note(self, action: str, instance_ids: Iterable[str]) -> None:
+        with self._lock:
+            for instance_id in instance_ids:
+                if action == "StopInstances":
+                    self._stopped.add(instance_id)
+                elif action == "StartInstances":
+                    self._stopped.discard(instance_id)
+                else:
+                    self._ended.setdefault(instance_id, self.now())
 
     def _living(self) -> set[str]:
         return self._born.keys() - self._ended.keys()

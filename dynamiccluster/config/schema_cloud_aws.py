@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dynamiccluster.config.fields import (
+    Count,
     Flag,
     Money,
     Name,
@@ -136,6 +137,14 @@ class AwsConfig(Ec2Config):
         "`next`, `none`: never on demand here; the work goes to the next resource that suits it, at once.",
         examples=["on-demand"],
     )
+    when_idle: Literal["terminate", "stop", "hibernate"] = Field(
+        "terminate",
+        description="What becomes of a machine that is not needed any more. `stop`, `hibernate`: it is kept for a "
+        "later launch (docs/clouds/aws.md#warm-nodes). Spot instances are always ended.",
+        examples=["stop"],
+    )
+    warm_max: Count = Field(5, description="At most so many machines of the resource are kept stopped.")
+    warm_max_age_s: Seconds = Field(86400.0, description="For at most so long.")
     capacity_reservation_id: Text | None = Field(
         None, description="Capacity reservation to use.", examples=["cr-0123456789abcdef0"]
     )

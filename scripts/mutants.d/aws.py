@@ -24,8 +24,8 @@ MUTANTS = (
     _one(
         "others' machines are ended",
         "adapter.py",
-        "                    if cluster_of(described) == self._cluster_id\n                ]",
-        "                ]",
+        "if cluster_of(described) == self._cluster_id and id_of",
+        "if id_of",
     ),
     _one("no client token", "request_map.py", '"ClientToken": token,', '"ClientToken": "",'),
     _one("machines do not know their launch", "instance_map.py", "LAUNCH_TAG: launch_id,", 'LAUNCH_TAG: "",'),
@@ -53,7 +53,7 @@ MUTANTS = (
     _one(
         "one unknown machine spoils an end",
         "adapter.py",
-        "known = self._ours(instance_ids)",
+        'known = [str(one["InstanceId"]) for one in self._warm.park(self._ours(instance_ids))]',
         "known = list(instance_ids)",
     ),
 )

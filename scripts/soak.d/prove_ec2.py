@@ -1,6 +1,6 @@
 """Two hundred launches on EC2's stand-in, with the process killed at random moments and replies lost.
 
-    scripts/soak.d/prove_ec2.py [LAUNCHES] [--seed N]
+    scripts/soak.d/prove_ec2.py [LAUNCHES] [--seed N] [--warm]
 
 Needs nothing but the tools of the tests (moto). The last line of output is the result.
 """
@@ -26,10 +26,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Launches on EC2's stand-in while the process dies.")
     parser.add_argument("launches", type=int, nargs="?", default=200)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--warm", action="store_true", help="machines are stopped, and started again for launches")
     asked = parser.parse_args()
     with ec2_site() as site, asyncio.Runner(loop_factory=lambda: PacedLoop(None)) as runner:
         try:
-            tally = runner.run(launch_and_die(site, asked.launches, asked.seed))
+            tally = runner.run(launch_and_die(site, asked.launches, asked.seed, warm=asked.warm))
         except AssertionError as error:
             print(f"{error}; seed {asked.seed}")
             return 1

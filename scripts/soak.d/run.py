@@ -31,6 +31,7 @@ PROOFS = (
     Proof("worlds", ("scripts/worlds", "5000", "--jobs", CORES), 24 * HOUR_S),
     Proof("mutants", ("scripts/mutants", "--jobs", CORES), 6 * HOUR_S),
     Proof("ec2-kills", (sys.executable, "scripts/soak.d/prove_ec2.py", "200"), 1 * HOUR_S),
+    Proof("ec2-warm", (sys.executable, "scripts/soak.d/prove_ec2.py", "200", "--warm"), 1 * HOUR_S),
     *(
         Proof(f"{name}-{proof}", (sys.executable, "scripts/soak.d/prove.py", name, proof, str(number)), limit_s)
         for name, system in SYSTEMS.items()

@@ -19,9 +19,10 @@ def site() -> Iterator[Ec2Site]:
         yield running
 
 
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 @on_virtual_time
-async def test_instances_found_are_instances_recorded(site: Ec2Site) -> None:
-    tally = await launch_and_die(site, LAUNCHES, seed=1)
+async def test_instances_found_are_instances_recorded(site: Ec2Site, warm: bool) -> None:
+    tally = await launch_and_die(site, LAUNCHES, seed=1, warm=warm)
     assert tally.launches >= LAUNCHES
     assert tally.deaths > 5
     assert tally.machines > LAUNCHES / 2

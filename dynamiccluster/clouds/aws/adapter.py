@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
@@ -12,6 +13,7 @@ from dynamiccluster.clouds.aws.catalogue import Catalogue
 from dynamiccluster.clouds.aws.instance_map import (
     MOST_NODES,
     cluster_of,
+    id_of,
     state_of,
     tags_of,
     to_instance,
@@ -20,13 +22,14 @@ from dynamiccluster.clouds.aws.instance_map import (
 from dynamiccluster.clouds.aws.menu import Menus
 from dynamiccluster.clouds.aws.menu_map import bought
 from dynamiccluster.clouds.aws.notices import Notices
-from dynamiccluster.clouds.aws.request_map import placed, run_instances
+from dynamiccluster.clouds.aws.request_map import SPOT, placed, run_instances
+from dynamiccluster.clouds.aws.warm import WarmNodes
 from dynamiccluster.clouds.userdata import Prepared, UserData
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_host_name
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
-from dynamiccluster.model.instance import InstanceState
+from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import CloudView
 
@@ -69,31 +72,37 @@ class AwsCloud:
         single = {name: config for name, config in configs.items() if "instance_type" in config}
         menus = {name: config for name, config in configs.items() if name not in single}
         self._catalogue = Catalogue(calls, clock, tenancy, single, menus=bought(menus.values()))
+        self._warm = WarmNodes(calls, clock, cluster_id, single)
         self._menus = Menus(calls, clock, tenancy, menus, self._catalogue)
 
     def list_instances(self) -> CloudView:
         started_at = self._clock.now()
         ec2 = self._calls.client("ec2")
-        ours, strangers, living = [], 0, []
+        ours: list[Mapping[str, Any]] = []
+        strangers, living = 0, []
         for reservation in self._calls.pages(ec2.describe_instances, "Reservations", MaxResults=PAGE):
             for described in reservation.get("Instances", ()):
                 if state_of(described) is not InstanceState.GONE:
                     living.append(described)
                 if cluster_of(described) == self._cluster_id:
-                    ours.append(to_instance(described))
+                    ours.append(described)
                 elif state_of(described) is not InstanceState.GONE:
                     strangers += 1
         completed_at = self._clock.now()
+        parked = self._warm.kept(ours)
+        instances = tuple(
+            _without(to_instance(one)) if one["InstanceId"] in parked else to_instance(one) for one in ours
+        )
         offers = (*self._catalogue.offers(), *self._menus.offers())
         return CloudView(
             self.tenancy,
             started_at,
             completed_at,
-            tuple(ours),
+            instances,
             strangers,
             self._catalogue.quota(living),
             offers,
-            self._notices.of(ours) if self._notices else (),
+            self._notices.of(instances) if self._notices else (),
         )
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
@@ -104,7 +113,9 @@ class AwsCloud:
             raise BadConfigError(f"{self.tenancy} has no resource {resource.name}")
         template = self._user_data[resource.name].prepare() if resource.name in self._user_data else None
         size = 1 if template is not None and template.per_node else MOST_NODES
-        made: list[LaunchedInstance] = []
+        made = [] if template is not None and template.per_node else self._restarted(launch_id, resource, config, specs)
+        known = {machine.node_id for machine in made}
+        specs = [spec for spec in specs if spec.node_id not in known]
         for number, first in enumerate(range(0, len(specs), size)):
             portion = specs[first : first + size]
             try:
@@ -124,16 +135,17 @@ class AwsCloud:
     def terminate(self, instance_ids: Sequence[str]) -> None:
         """EC2 refuses the whole list for one id that it does not know, so only what it shows as ours is named."""
         ec2 = self._calls.client("ec2")
-        known = self._ours(instance_ids)
+        known = [str(one["InstanceId"]) for one in self._warm.park(self._ours(instance_ids))]
         for first in range(0, len(known), _TERMINATED_AT_ONCE):
             with self._calls.errors():
                 ec2.terminate_instances(InstanceIds=known[first : first + _TERMINATED_AT_ONCE])
 
     def console_tail(self, instance_id: str) -> str:
-        if not self._ours([instance_id]):
+        found = self._ours([instance_id])
+        if not found:
             return ""
         with self._calls.errors():
-            said = self._calls.client("ec2").get_console_output(InstanceId=instance_id)
+            said = self._calls.client("ec2").get_console_output(InstanceId=found[0]["InstanceId"])
         return str(said.get("Output") or "")[-_CONSOLE_CHARACTERS:]
 
     def _request(
@@ -169,24 +181,36 @@ class AwsCloud:
             reply = ec2.run_instances(**request)
         return [to_launched(described) for described in reply.get("Instances", ())]
 
-    def _ours(self, instance_ids: Sequence[str]) -> list[str]:
+    def _restarted(
+        self, launch_id: str, resource: Resource, config: Mapping[str, Any], specs: Sequence[NodeSpec]
+    ) -> list[LaunchedInstance]:
+        """Warm nodes, if the resource has any and this launch is not for spot."""
+        zone, _, market = placed(resource.offering, self.tenancy)
+        return [] if market == SPOT else list(self._warm.take(launch_id, resource, config, specs, zone))
+
+    def _ours(self, instance_ids: Sequence[str]) -> list[Mapping[str, Any]]:
         """Those of the machines that exist and are ours. Asked with a filter, which unknown ids do not disturb."""
-        found: list[str] = []
+        found: list[Mapping[str, Any]] = []
         for first in range(0, len(instance_ids), _FILTER_VALUES):
             wanted = [one for one in instance_ids[first : first + _FILTER_VALUES] if one]
-            filters = [{"Name": "instance-id", "Values": wanted}]
+            filters = [{"Name": "instance-id", "Values": [one.partition("+")[0] for one in wanted]}]
             ec2 = self._calls.client("ec2")
             for reservation in self._calls.pages(ec2.describe_instances, "Reservations", Filters=filters):
                 found += [
-                    str(described["InstanceId"])
+                    described
                     for described in reservation.get("Instances", ())
-                    if cluster_of(described) == self._cluster_id
+                    if cluster_of(described) == self._cluster_id and id_of(described) in wanted
                 ]
         return found
 
 
 _FILTER_VALUES = 200
 """EC2 takes so many values in a filter."""
+
+
+def _without(instance: Instance) -> Instance:
+    """A parked machine, as the engine sees it."""
+    return replace(instance, state=InstanceState.GONE)
 
 
 def _token(text: str) -> str:

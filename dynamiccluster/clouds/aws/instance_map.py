@@ -7,7 +7,7 @@ tells its launch index. Node after node stands in as few tags as hold them: ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,12 @@ OFFERING_TAG = "dynamiccluster:offering"
 NODES_TAG = "dynamiccluster:nodes."
 """With a number from 0: the launch's nodes in the order of launch indices, ``HOST_NAME=NODE_ID`` each, or ``HOST_NAME``
 where that ends with ``-NODE_ID``. ``scripts/join/machine`` reads it, too."""
+
+PARKED_TAG = "dynamiccluster:parked"
+"""Since when a machine is kept stopped, in epoch seconds; "" = it is in use again (``warm``)."""
+
+GENERATION_TAG = "dynamiccluster:generation"
+"""How often it was taken into use again."""
 
 MOST_NODES = 100
 """Nodes of one request: with the longest names they take 34 of the 50 tags that EC2 allows, and the
@@ -48,7 +54,7 @@ def tags_of(
         LAUNCH_TAG: launch_id,
         RESOURCE_TAG: resource,
         **({OFFERING_TAG: offering} if offering else {}),
-        **{f"{NODES_TAG}{number}": value for number, value in enumerate(_packed(specs))},
+        **{f"{NODES_TAG}{number}": value for number, value in enumerate(_joined(map(_word, specs)))},
     }
     return {"Name": name, **site, **ours}
 
@@ -66,6 +72,35 @@ def state_of(described: Mapping[str, Any]) -> InstanceState:
     return _STATES.get(str(described.get("State", {}).get("Name", "")), InstanceState.UNKNOWN)
 
 
+def generation_of(described: Mapping[str, Any]) -> int:
+    text = tags_in(described).get(GENERATION_TAG, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def parked_at(described: Mapping[str, Any]) -> float:
+    """Since when it is kept stopped; 0 = it is not."""
+    text = tags_in(described).get(PARKED_TAG, "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
+def id_of(described: Mapping[str, Any]) -> str:
+    """What the engine calls a machine: another one each time it is taken into use again."""
+    generation = generation_of(described)
+    return f"{described['InstanceId']}+{generation}" if generation else str(described["InstanceId"])
+
+
+def renamed(described: Mapping[str, Any], spec: NodeSpec) -> dict[str, str]:
+    """The node tags with another node in the place of this machine's, which still goes by its launch index."""
+    index, tags = int(described.get("AmiLaunchIndex", 0)), tags_in(described)
+    old = sorted(int(key[len(NODES_TAG) :]) for key in tags if key.startswith(NODES_TAG))
+    words = [word for number in old for word in tags[f"{NODES_TAG}{number}"].split()]
+    words += ["-"] * (index + 1 - len(words))
+    words[index] = _word(spec)
+    values = _joined(words)
+    values += [""] * (len(old) - len(values))
+    return {f"{NODES_TAG}{number}": value for number, value in enumerate(values)}
+
+
 def to_instance(described: Mapping[str, Any]) -> Instance:
     """One element of DescribeInstances."""
     tags = tags_in(described)
@@ -74,7 +109,7 @@ def to_instance(described: Mapping[str, Any]) -> Instance:
     state = state_of(described)
     fault = str(reason.get("Message", "")) if state in (InstanceState.GONE, InstanceState.STOPPED) else ""
     return Instance(
-        str(described["InstanceId"]),
+        id_of(described),
         state,
         launch_id=tags.get(LAUNCH_TAG, ""),
         node_id=node_id,
@@ -101,11 +136,15 @@ def to_launched(described: Mapping[str, Any]) -> LaunchedInstance:
     )
 
 
-def _packed(specs: Sequence[NodeSpec]) -> list[str]:
+def _word(spec: NodeSpec) -> str:
+    plain = spec.node_id and spec.host_name.rpartition("-")[2] == spec.node_id
+    return spec.host_name if plain else f"{spec.host_name}={spec.node_id}"
+
+
+def _joined(words: Iterable[str]) -> list[str]:
+    """As few values of tags as hold these words."""
     values: list[str] = []
-    for spec in specs:
-        plain = spec.node_id and spec.host_name.rpartition("-")[2] == spec.node_id
-        word = spec.host_name if plain else f"{spec.host_name}={spec.node_id}"
+    for word in words:
         if values and len(values[-1]) + 1 + len(word) <= _VALUE:
             values[-1] += f" {word}"
         else:

@@ -94,6 +94,9 @@ def run_instances(
             for key, value in (("AvailabilityZone", zone), ("GroupName", config.get("placement_group")))
             if value
         },
+        "HibernationOptions": {"Configured": True}
+        if config.get("when_idle") == "hibernate" and market != SPOT
+        else None,
         "CapacityReservationSpecification": _reserved(config.get("capacity_reservation_id")),
         "CpuOptions": {"CoreCount": hyperthreading_cores, "ThreadsPerCore": 1} if hyperthreading_cores else None,
         "InstanceMarketOptions": _spot(config) if market == SPOT else None,
