@@ -11,10 +11,12 @@ from dashboard_site import ROOT, Opener, Site, judged, shot, start, with_tokens
 from live_api import live
 from playwright.sync_api import Browser, expect
 
+from dynamiccluster.api import auth
 from dynamiccluster.api.tokens import Role
 from dynamiccluster.model.view import SourceStatus
 
 pytestmark = pytest.mark.browser
+BUILT = str(ROOT / "dynamiccluster" / "api" / "static")
 
 
 def test_an_empty_cluster_says_what_to_do(chromium: Browser, tmp_path: Path, visit: Opener) -> None:
@@ -55,7 +57,7 @@ def test_a_service_that_dies_and_comes_back(chromium: Browser, tmp_path: Path, v
 
 def test_a_silent_source_is_shown_as_stale(chromium: Browser, tmp_path: Path, visit: Opener) -> None:
     path, tokens = with_tokens(tmp_path)
-    with live(tmp_path, tokens_file=path, static_folder=str(ROOT / "dynamiccluster" / "api" / "static")) as api:
+    with live(tmp_path, tokens_file=path, static_folder=BUILT) as api:
         model, now = api.service.readmodel, api.clock.now()
         silent = SourceStatus("cloud:lab", now - 1234, now - 5, 7, "the endpoint does not answer")
         api.service.readmodel = replace(model, sources={**model.sources, "cloud:lab": silent})
@@ -67,9 +69,30 @@ def test_a_silent_source_is_shown_as_stale(chromium: Browser, tmp_path: Path, vi
         expect(page.locator("main")).to_contain_text("the endpoint does not answer")
 
 
+def test_beyond_loopback_nothing_is_shown_before_the_log_in(
+    chromium: Browser, tmp_path: Path, visit: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address is declared as not loopback, so that the test need not listen on a real network."""
+    monkeypatch.setattr(auth, "is_loopback", lambda _address: False)
+    path, tokens = with_tokens(tmp_path)
+    with live(tmp_path, tokens_file=path, static_folder=BUILT) as api:
+        page = visit(Site(api.url, tokens), "/nodes", role=None)
+        form = page.get_by_role("dialog")
+        expect(form).to_contain_text("Log in")
+        expect(page.locator("body")).not_to_contain_text("dc-fast-00000001")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        expect(form).to_be_visible()
+        assert judged(page) == []
+        form.get_by_label("Token").fill(tokens[Role.VIEWER])
+        form.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("grid")).to_contain_text("dc-fast-00000001")
+        expect(page.locator(".top")).to_contain_text("live")
+
+
 def test_hostile_names_stay_text(chromium: Browser, tmp_path: Path, visit: Opener) -> None:
     path, tokens = with_tokens(tmp_path)
-    with live(tmp_path, tokens_file=path, static_folder=str(ROOT / "dynamiccluster" / "api" / "static")) as api:
+    with live(tmp_path, tokens_file=path, static_folder=BUILT) as api:
         page = visit(Site(api.url, tokens), "/jobs", role=Role.VIEWER)
         expect(page.get_by_role("grid")).to_contain_text("<script>alert(1)</script>")
         page.goto(f"{api.url}/dashboard/jobs/101")

@@ -6,13 +6,25 @@ import { ApiFailure } from "../api/client";
 import type { Question } from "../app/context";
 import { Icon } from "./icon";
 
-/** The browser's own modal dialog: it keeps the focus inside, and Escape closes it. */
-export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+/** The browser's own modal dialog: it keeps the focus inside, and Escape closes it. Without `close` it stays open. */
+export function Dialog({
+  title,
+  close,
+  children,
+}: {
+  title: string;
+  close: (() => void) | null;
+  children: ComponentChildren;
+}) {
   const box = useRef<HTMLDialogElement>(null);
+  const leaving = useRef(false);
   useEffect(() => {
     const element = box.current;
     element?.showModal();
-    return () => element?.close();
+    return () => {
+      leaving.current = true;
+      element?.close();
+    };
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it, which the browser does by itself
@@ -22,10 +34,16 @@ export function Dialog({ title, close, children }: { title: string; close: () =>
       aria-labelledby="dialog-title"
       onCancel={(event) => {
         event.preventDefault();
-        close();
+        close?.();
+      }}
+      onClose={() => {
+        // a second Escape closes it whatever we say
+        if (leaving.current) return;
+        if (close) close();
+        else box.current?.showModal();
       }}
       onClick={(event) => {
-        if (event.target === box.current) close();
+        if (event.target === box.current) close?.();
       }}
     >
       <div class="dialog-in">
@@ -215,7 +233,7 @@ export function LogIn({
     </form>
   );
   return (
-    <Dialog title="Log in" close={close ?? (() => {})}>
+    <Dialog title="Log in" close={close}>
       {form}
     </Dialog>
   );
