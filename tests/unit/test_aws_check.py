@@ -163,6 +163,16 @@ def test_a_missing_permission_is_named(site: Ec2Site, call: str, subject: str, r
     assert right in finding.fix
 
 
+def test_what_warm_nodes_and_notices_need(site: Ec2Site) -> None:
+    url = client(site, "sqs").create_queue(QueueName="notices")["QueueUrl"]
+    seen = found(site, when_idle="stop", notices_queue_url=url)
+    assert {seen[what][0].state for what in ("may stop", "may start", "may see health", "queue of notices")} == {OK}
+    site.faults.append(Fault("StopInstances", "UnauthorizedOperation"))
+    seen = found(site, when_idle="hibernate", notices_queue_url=url + "-not", instance_type="c6a.large")
+    assert seen["may stop"][0].state is DENIED
+    assert seen["queue of notices"][0].state is WRONG
+
+
 def test_not_to_be_allowed_to_look_is_no_fault(site: Ec2Site) -> None:
     site.faults += [Fault("DescribeImages", "UnauthorizedOperation"), Fault("DescribeKeyPairs", "Unavailable")]
     seen = found(site, key_name="admin")

@@ -78,6 +78,7 @@ class _Looks:
         yield from self._profile()
         yield from self._template()
         yield from self._quota()
+        yield from self._queue()
         script, findings = self._user_data()
         yield from findings
         yield from self._rehearsals(script)
@@ -284,7 +285,32 @@ class _Looks:
         yield self._rehearsal(
             "terminate", "ec2:TerminateInstances", ec2.terminate_instances, {"InstanceIds": [_NOBODY]}
         )
+        yield from self._rehearsed_stops()
         yield self._rehearsal("list", "ec2:DescribeInstances", ec2.describe_instances, {})
+
+    def _rehearsed_stops(self) -> Iterator[Finding]:
+        """What warm nodes need beside the rest."""
+        how, ec2 = self._config["when_idle"], self._calls.client("ec2")
+        if how == "terminate":
+            return
+        nobody = {"InstanceIds": [_NOBODY]}
+        yield self._rehearsal("stop", "ec2:StopInstances", ec2.stop_instances, nobody)
+        yield self._rehearsal("start", "ec2:StartInstances", ec2.start_instances, nobody)
+        yield self._rehearsal("see health", "ec2:DescribeInstanceStatus", ec2.describe_instance_status, {})
+        if how == "hibernate" and self._type is not None and not self._type.hibernation:
+            yield Finding(f"type {self._type.name}", FindingState.WRONG, "cannot hibernate", "Set when_idle: stop")
+
+    def _queue(self) -> Iterator[Finding]:
+        url = self._config["notices_queue_url"]
+        if not url:
+            return
+        try:
+            with self._calls.errors():
+                self._calls.client("sqs").receive_message(QueueUrl=url, VisibilityTimeout=0, WaitTimeSeconds=0)
+        except DynamicClusterError as error:
+            yield _wrong("queue of notices", error, "Allow sqs:ReceiveMessage and sqs:DeleteMessage on it")
+        else:
+            yield Finding("queue of notices", FindingState.OK, "can be read")
 
     # -- tools -------------------------------------------------------------------------------------------------
 
