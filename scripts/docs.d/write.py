@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import man
+
 from dynamiccluster.api.reference import tables
 from dynamiccluster.config.reference import reference
 from dynamiccluster.decide.lifecycle_page import markdown
@@ -26,7 +28,12 @@ def rest_api() -> str:
     return page
 
 
-PAGES = {"configuration.md": reference, "lifecycle.md": markdown, "rest-api.md": rest_api}
+PAGES = {
+    "configuration.md": reference,
+    "lifecycle.md": markdown,
+    "rest-api.md": rest_api,
+    "man/dynamiccluster.8": man.page,
+}
 
 
 def main(check: bool) -> int:
