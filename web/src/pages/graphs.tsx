@@ -225,12 +225,7 @@ function FromGraphite({ range, prefix }: { range: Range; prefix: string }) {
     <div class="graphs">
       {GROUPS.map((group) => (
         <Panel key={group.title} title={group.title}>
-          <Graphite
-            targets={group.targets.map((one) => `${prefix}.${one}`)}
-            prefix={prefix}
-            range={range}
-            title={group.title}
-          />
+          <Graphite targets={group.targets} prefix={prefix} range={range} title={group.title} />
         </Panel>
       ))}
     </div>
@@ -250,9 +245,8 @@ function Graphite({
   range: Range;
   title: string;
 }) {
-  const asked = `${path("/api/v1/graphs/render", { from: `-${range.s}s`, until: "now", points: 400 })}${targets
-    .map((target) => `&target=${encodeURIComponent(target)}`)
-    .join("")}`;
+  const named = targets.map((target) => `&target=${encodeURIComponent(target)}`).join("");
+  const asked = `${path("/api/v1/graphs/render", { from: `-${range.s / 60}min`, until: "now" })}${named}`;
   const { data, error, again }: Loaded<GraphiteSeries[]> = useDocument(asked, [], REFRESH_MS);
   const drawn = useMemo(() => columns(data ?? [], prefix), [data, prefix]);
   if (!data)
