@@ -193,6 +193,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         command_timeout_s=server.command_timeout_s,
         slow_client_s=server.slow_client_s,
         series_file=f"{settings.general.store.path}.series",
+        graphite_url=server.graphite_url,
         proxies=tuple(proxy.addresses) if proxy else (),
         proxy_secret=proxy.secret.get_secret_value() if proxy else "",
         proxy_user_header=proxy.user_header if proxy else "",

@@ -10,6 +10,7 @@ from tornado.web import Application, RequestHandler
 from dynamiccluster.api.handlers import (
     about,
     dashboard,
+    graphs,
     health,
     jobs,
     metrics,
@@ -56,6 +57,8 @@ OURS: tuple[Route, ...] = (
     ("/api/v1/attention", watch.Attention),
     ("/api/v1/live", watch.Live),
     ("/api/v1/history", watch.History),
+    ("/api/v1/graphs", graphs.Graphs),
+    ("/api/v1/graphs/render", graphs.Render),
     ("/api/v1/nodes", nodes.Nodes),
     ("/api/v1/nodes/{node}", nodes.NodeOne),
     ("/api/v1/nodes/{node}/console", nodes.NodeConsole),

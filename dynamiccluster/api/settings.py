@@ -25,7 +25,6 @@ class ApiSettings:
     static_folder: str = ""  # the built dashboard's files; "" = those that are shipped
     series_file: str = ""  # where the past of the charts is kept; "" = only in memory
     graphite_url: str = ""  # Graphite's web address, for graphs in the dashboard; "" = none
-    graphite_prefix: str = ""  # of our figures there; "" = none are sent
     proxies: tuple[str, ...] = ()  # addresses or networks of proxies whose word on who asks is believed
     proxy_secret: str = ""  # what they prove themselves with
     proxy_user_header: str = ""  # the header in which they name the user; "" = none is believed

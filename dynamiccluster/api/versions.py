@@ -32,6 +32,8 @@ class Versions:
     def look(self, model: ReadModel) -> dict[Topic, int]:
         """The counts of this picture."""
         before, self._seen = self._seen, model
+        if before is not None and before.lookups and model.lookups and before.snapshot is not model.snapshot:
+            model.lookups.take_over(before.lookups)
         for topic in Topic if before is None else _changed(before, model):
             self._counts[topic] += 1
         return dict(self._counts)

@@ -155,6 +155,11 @@ class AdminServer(Section):
     max_connections: Positive = Field(256, description="Connections at the same time, for TCP and socket each.")
     command_timeout_s: Interval = Field(60.0, description="How long a change may wait until it is stored.")
     slow_client_s: Interval = Field(20.0, description="How long a client may take to send or receive.")
+    graphite_url: Text = Field(
+        "",
+        description="Web address of Graphite, for graphs in the dashboard; the plug-in `graphite` sends figures there.",
+        examples=["http://127.0.0.1:8080"],
+    )
     proxy: Proxy | None = Field(None, description="A reverse proxy that says who asks. Absent: none is believed.")
     pam: Pam | None = Field(None, description="Log-in with a password. Absent: with tokens only.")
 

@@ -20,6 +20,10 @@ from dynamiccluster.model.worker_node import COUNTED, WorkerNode
 T = TypeVar("T")
 
 
+_OF_THE_SCHEDULER = frozenset({"jobs_by_id", "hosts_by_name", "jobs_by_state", "jobs_by_host"})
+_JOBS_BY_ID = "jobs by id"
+
+
 class Lookups:
     """What is found by name in one snapshot. Each table is made when it is first asked for: with 100,000 jobs that
     takes some 10 ms."""
@@ -27,6 +31,14 @@ class Lookups:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.made: dict[str, tuple[Policy, object]] = {}
+
+    def take_over(self, older: Lookups) -> None:
+        """Tables that only the scheduler's view makes, if it is the same that ``older`` has seen."""
+        if older.snapshot.scheduler is self.snapshot.scheduler:
+            for name in _OF_THE_SCHEDULER & older.__dict__.keys():
+                self.__dict__.setdefault(name, older.__dict__[name])
+            if _JOBS_BY_ID in older.made:
+                self.made.setdefault(_JOBS_BY_ID, older.made[_JOBS_BY_ID])
 
     @cached_property
     def jobs_by_id(self) -> Mapping[str, Job]:

@@ -3,6 +3,8 @@
 Engine, store and server are real, on loopback; the cluster and the cloud are lists in memory that change at every
 poll, as a simulation of 5,000 machines in the same process would be what is measured. Clients are another process.
 Windows with and without clients take turns, so that both see the same life.
+
+``cpu_ms``: the service's CPU time per request, which other work on the machine does not change.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from dynamiccluster.model.view import CloudView, SchedulerView
 from dynamiccluster.model.worker_node import NodeState
 from dynamiccluster.store.sql import SqlStore
 
-ROWS = ((5_000, 10_000, 200),)
+ROWS = ((5_000, 2_000, 200), (5_000, 10_000, 200))
 """Nodes, waiting jobs, requests per second."""
 
 WINDOWS = 2
@@ -185,13 +187,18 @@ async def measured(nodes: int, jobs: int, rate: int) -> dict[str, object]:
         quiet: list[float] = []
         busy: list[float] = []
         answers: list[dict[str, Any]] = []
+        cpu_quiet_s = cpu_busy_s = quiet_s = busy_s = 0.0
         first = engine.readmodel.snapshot.version
         for _ in range(WINDOWS):
             engine.ticks.clear()
+            at_s, cpu_s = time.perf_counter(), time.process_time()
             await asyncio.sleep(WINDOW_S)
+            quiet_s, cpu_quiet_s = quiet_s + time.perf_counter() - at_s, cpu_quiet_s + time.process_time() - cpu_s
             quiet += engine.ticks
             engine.ticks.clear()
+            at_s, cpu_s = time.perf_counter(), time.process_time()
             answers.append(await clients(server.port, secret, rate))
+            busy_s, cpu_busy_s = busy_s + time.perf_counter() - at_s, cpu_busy_s + time.process_time() - cpu_s
             busy += engine.ticks
         shown = engine.readmodel
         engine.stop()
@@ -210,6 +217,10 @@ async def measured(nodes: int, jobs: int, rate: int) -> dict[str, object]:
         "seconds": 2 * WINDOWS * WINDOW_S,
         "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         **figures(answers, quiet, busy),
+        "cpu_ms": milliseconds(
+            (cpu_busy_s - cpu_quiet_s / quiet_s * busy_s) / sum(sum(one["statuses"].values()) for one in answers)
+        ),
+        "cpu_quiet": f"{cpu_quiet_s / quiet_s:.0%}",
     }
 
 

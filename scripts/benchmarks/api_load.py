@@ -15,22 +15,22 @@ import time
 CONNECTIONS = 32
 
 KINDS = (
-    ("overview", 20, "/api/v1/overview"),
-    ("nodes page", 20, "/api/v1/nodes?limit=60&offset={offset}&sort={node_sort}"),
-    ("jobs page", 15, "/api/v1/jobs?limit=60&offset={offset}&sort={job_sort}&state=pending,running"),
-    ("node", 10, "/api/v1/nodes/{node}"),
-    ("job", 5, "/api/v1/jobs/{job}"),
-    ("resources", 8, "/api/v1/resources"),
-    ("events", 6, "/api/v1/events?limit=50"),
-    ("history", 5, "/api/v1/history"),
-    ("status", 5, "/api/v1/status"),
-    ("search", 2, "/api/v1/nodes?q={digit}&limit=60"),
-    ("error list", 1, "/workernode?state=4"),
-    ("hold", 1, "/api/v1/nodes/{node}/hold"),
-    ("unhold", 1, "/api/v1/nodes/{node}/unhold"),
-    ("health", 1, "/healthz"),
+    ("overview", 200, "/api/v1/overview"),
+    ("nodes page", 200, "/api/v1/nodes?limit=60&offset={offset}&sort={node_sort}"),
+    ("jobs page", 150, "/api/v1/jobs?limit=60&offset={offset}&sort={job_sort}&state=pending,running"),
+    ("node", 100, "/api/v1/nodes/{node}"),
+    ("job", 50, "/api/v1/jobs/{job}"),
+    ("resources", 80, "/api/v1/resources"),
+    ("events", 60, "/api/v1/events?limit=50"),
+    ("history", 50, "/api/v1/history"),
+    ("status", 50, "/api/v1/status"),
+    ("search", 20, "/api/v1/nodes?q={digit}&limit=60"),
+    ("error list", 10, "/workernode?state=4"),
+    ("hold", 3, "/api/v1/nodes/{node}/hold"),
+    ("unhold", 3, "/api/v1/nodes/{node}/unhold"),
+    ("health", 24, "/healthz"),
 )
-"""Name, share in percent, path. What a handful of dashboards ask for, with scripts and watchers beside them."""
+"""Name, share in thousandths, path. A change is a decision of its own: one or two are asked for each second. What a handful of dashboards ask for, with scripts and watchers beside them."""
 
 NODE_SORTS = ("node_id", "-state_since_at", "host_name", "-used_cores")
 JOB_SORTS = ("job_id", "-submitted_at", "user")

@@ -153,6 +153,20 @@ def test_versions_differ_when_and_only_when_something_did() -> None:
     assert Versions().version(model) != versions.version(model)
 
 
+def test_tables_of_an_unchanged_queue_are_taken_over() -> None:
+    old, versions = example_readmodel(NOW), Versions()
+    versions.look(old)
+    tables = (old.jobs_by_id, old.hosts_by_name, old.jobs_by_host, old.jobs_by_state)
+    same = replace(old, snapshot=replace(old.snapshot, version=42))
+    versions.look(same)
+    assert all(a is b for a, b in zip(tables, (same.jobs_by_id, same.hosts_by_name, same.jobs_by_host), strict=False))
+    view = old.snapshot.scheduler
+    assert view is not None
+    other = replace(old, snapshot=replace(old.snapshot, scheduler=replace(view, jobs=())))
+    versions.look(other)
+    assert other.jobs_by_id == {}
+
+
 def test_cache_forgets_the_oldest_and_stays_small() -> None:
     cache = Cache(100)
     made = [cache.body(str(number), lambda: b"x" * 30) for number in range(10)]
