@@ -21,6 +21,7 @@ RESOURCE = "dynamiccluster:resource"
 NODE = "dynamiccluster:node"
 CORES, MEMORY_MIB = 2, 2000
 _LOOK_AGAIN_S = 1.0
+_START_LIMIT_S = 120.0
 
 
 def resources(most: int, **more: Any) -> dict[str, dict[str, Any]]:
@@ -78,6 +79,12 @@ class OpenstackService(Service):
     """One installation; its machines are nova's."""
 
     nova: OpenstackBed = field(kw_only=True)
+
+    def start(self, die_at: str = "", nth: int = 1, wait: bool = True) -> None:
+        """Nova takes both cores of a small machine, so that the service takes its time to begin."""
+        super().start(die_at, nth, wait=False)
+        if wait and not die_at:
+            self.until(self.is_ready, _START_LIMIT_S, "the service answers")
 
     def servers(self, *, ever: bool = False) -> list[Server]:
         """Those of this installation: by metadata, or by name in nova's books of what was deleted."""

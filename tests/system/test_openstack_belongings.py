@@ -9,7 +9,7 @@ from dynamiccluster.clouds.openstack.belongings import LEFT_FOR_S, SWEEP_EVERY_S
 from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.testing.openstack_bed import OpenstackBed
 
-pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(1500)]
 
 
 def make_port(bed: OpenstackBed, description: str) -> str:

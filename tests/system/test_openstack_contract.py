@@ -10,7 +10,7 @@ from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.kit.clock import pause
 from dynamiccluster.testing.openstack_bed import OpenstackBed
 
-pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(1500)]
 
 
 class NovaHarness:

@@ -19,7 +19,7 @@ from dynamiccluster.kit.clock import pause
 from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.testing.openstack_bed import OpenstackBed
 
-pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(1500)]
 NOBODY = "00000000-0000-0000-0000-000000000000"
 WRONG = {
     "image_uuid": NOBODY,

@@ -13,7 +13,7 @@ from dynamiccluster.testing.bed import JobState, Order
 from dynamiccluster.testing.openstack_bed import OpenstackBed
 from dynamiccluster.testing.torque_bed import TorqueBed, torque_bed
 
-pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.openstack, pytest.mark.timeout(1500)]
 GENERAL = {"max_idle_time": 3}
 LIMIT_S = 240
 

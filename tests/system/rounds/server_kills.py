@@ -14,7 +14,9 @@ from rounds.service import put_away, until_declared
 
 STEPS = ("after-call:launch", "before-record", "after-call:terminate", "before-call:launch", "after-commit")
 GENERAL = {"max_idle_time": 3}
-JOB_S = 12
+JOB_S = 25
+"""Longer than ten servers take to come, so that no job takes the node of another that is over."""
+
 LIFE_S = 25.0
 """Kills at random come within so many seconds of a start: on two cores a server takes 4 to 10 s to come up."""
 
