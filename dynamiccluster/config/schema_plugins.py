@@ -80,9 +80,9 @@ class Plugin(Section):
     """A class of the site that watches the cluster, started with the service."""
 
     class_name: PluginName = Field(
-        description="The class: `graphite` (also `dynamiccluster.plugins.graphite.GraphiteReporter`, or by its old path "
-        "`dynamiccluster.graphite.GraphiteReporter`), `notify`, a class of the site by its path, or the name that an "
-        "installed package gives to its plug-in (entry point group `dynamiccluster.plugins`).",
+        description="The class: `graphite` (also `dynamiccluster.plugins.graphite.GraphiteReporter`, or by its old "
+        "path `dynamiccluster.graphite.GraphiteReporter`), `notify`, a class of the site by its path, or the name that "
+        "an installed package gives to its plug-in (entry point group `dynamiccluster.plugins`).",
         examples=["dynamiccluster.graphite.GraphiteReporter", "notify"],
     )
     arguments: Arguments = Field(

@@ -10,7 +10,6 @@ from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.loading import instantiate
 from dynamiccluster.plugins.base import Plugin
 
-
 GROUP = "dynamiccluster.plugins"
 """Entry points of this group are plug-ins that installed packages bring, by name."""
 

@@ -106,7 +106,7 @@ def test_a_key_of_another_type_is_told_to_be_one(tmp_path: Path, text: str, key:
         (small("config: {instance_name_prefix: 9x}"), "instance_name_prefix", "the start of a host name"),
         (small("config: {boot_s: [9, 3]}"), "boot_s", "[least, most]"),
         (small("config: {mishaps: [{mishap: flood, from_s: 1, until_s: 2}]}"), "mishap", "sold out"),
-        (small(rest="plugins: {x: {class_name: Foo}}\n"), "class_name", "package.module.Class"),
+        (small(rest="plugins: {x: {class_name: 9-Foo}}\n"), "class_name", "package.module.Class"),
         (small(rest="plugins: {'a b': {class_name: a.B}}\n"), "a b", ""),
         (small(rest="logging: {log_level: 5}\n"), "log_level", "at most 4"),
         (small(rest=LOCAL.format(name="l", more=", network: 8.8.8.0/24")), "network", "private"),
