@@ -1,7 +1,7 @@
 // What an action will do, in words, before it is done: the text of confirmations. Pure.
 
 import type { NodeAction, Resource, WorkerNode } from "../api/types";
-import { plural } from "./format";
+import { count, plural } from "./format";
 
 export interface Consequence {
   title: string;
@@ -24,10 +24,10 @@ type Few = Pick<WorkerNode, "host_name" | "node_id" | "state" | "jobs">;
 /** "a, b, c and 4 more". */
 export function named(names: readonly string[], most = 6): string {
   if (names.length <= most) return names.join(", ");
-  return `${names.slice(0, most).join(", ")} and ${names.length - most} more`;
+  return `${names.slice(0, most).join(", ")} and ${count(names.length - most)} more`;
 }
 
-function count(nodes: readonly Few[], states: ReadonlySet<string>): number {
+function inStates(nodes: readonly Few[], states: ReadonlySet<string>): number {
   return nodes.filter((node) => states.has(node.state)).length;
 }
 
@@ -60,14 +60,14 @@ export function ofNodes(action: NodeAction, nodes: readonly Few[], force: boolea
       lines.push("The scheduler is asked to start no new jobs there.");
       if (busy.length) lines.push(`${plural(jobs, "running job")} on ${plural(busy.length, "node")} run to their end.`);
       lines.push("Held nodes stay, and cost money, until somebody unholds or deletes them.");
-      const not = nodes.length - count(nodes, WORKING);
+      const not = nodes.length - inStates(nodes, WORKING);
       if (not)
         refused.push(`${plural(not, "node")} ${not === 1 ? "is" : "are"} neither idle nor busy and will be refused.`);
       return { title: `Hold ${what}?`, lines, verb: "Hold", danger: false, refused };
     }
     case "unhold": {
       lines.push("Jobs may start there again, and idle nodes may be scaled down as usual.");
-      const not = nodes.length - count(nodes, HELD);
+      const not = nodes.length - inStates(nodes, HELD);
       if (not) refused.push(`${plural(not, "node")} ${not === 1 ? "is" : "are"} not held and will be refused.`);
       return { title: `Unhold ${what}?`, lines, verb: "Unhold", danger: false, refused };
     }
@@ -76,13 +76,13 @@ export function ofNodes(action: NodeAction, nodes: readonly Few[], force: boolea
         "The nodes are held, and the scheduler is asked to move their jobs away: jobs are requeued and start again from the beginning.",
       );
       lines.push(jobs ? `${plural(jobs, "job")} will be interrupted.` : "No jobs run there as last seen.");
-      const not = nodes.length - count(nodes, WORKING) - count(nodes, HELD);
+      const not = nodes.length - inStates(nodes, WORKING) - inStates(nodes, HELD);
       if (not) refused.push(`${plural(not, "node")} ${not === 1 ? "is" : "are"} not in service and will be refused.`);
       return { title: `Vacate ${what}?`, lines, verb: "Vacate", danger: jobs > 0, refused };
     }
     case "delete": {
       const working = nodes.filter((node) => WORKING.has(node.state));
-      const free = nodes.length - working.length - count(nodes, ENDING);
+      const free = nodes.length - working.length - inStates(nodes, ENDING);
       if (free > 0)
         lines.push(
           `${plural(free, "node")} ${free === 1 ? "is" : "are"} taken out of the scheduler and ended in the cloud. This cannot be undone.`,
@@ -96,9 +96,9 @@ export function ofNodes(action: NodeAction, nodes: readonly Few[], force: boolea
           `${plural(working.length, "node")} ${working.length === 1 ? "works" : "work"}: hold first, or choose “when empty” below.`,
         );
       }
-      const coming = count(nodes, COMING);
+      const coming = inStates(nodes, COMING);
       if (coming) lines.push(`${plural(coming, "node")} of these ${coming === 1 ? "is" : "are"} still starting.`);
-      const ending = count(nodes, ENDING);
+      const ending = inStates(nodes, ENDING);
       if (ending) refused.push(`${plural(ending, "node")} ${ending === 1 ? "is" : "are"} on the way out already.`);
       return { title: `Delete ${what}?`, lines, verb: "Delete", danger: true, refused };
     }

@@ -43,7 +43,7 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
       </a>
     ),
   },
-  { key: "state", title: "State", width: 128, sort: "state", cell: (node) => <Chip look={nodeLook(node.state)} /> },
+  { key: "state", title: "State", width: 136, sort: "state", cell: (node) => <Chip look={nodeLook(node.state)} /> },
   {
     key: "for",
     title: "For",
@@ -76,14 +76,14 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
   {
     key: "address",
     title: "Address",
-    width: 116,
+    width: 108,
     sort: "address",
     cell: (node) => <span class="mono">{node.address || "–"}</span>,
   },
   {
     key: "instance",
     title: "Instance",
-    width: 110,
+    width: 124,
     grow: 1,
     sort: "instance_name",
     cell: (node) => (
