@@ -83,4 +83,5 @@ def _as_one_kind(config: Mapping[str, Any], offer: Offer | None, image: str) -> 
         "spot_bid": (config["spot_bid"] or 0.0) if spot else None,
         "spot_fallback": "next",
         "capacity_reservation_id": None,
+        "when_idle": "terminate",
     }
