@@ -30,7 +30,9 @@ KINDS = (
     ("unhold", 3, "/api/v1/nodes/{node}/unhold"),
     ("health", 24, "/healthz"),
 )
-"""Name, share in thousandths, path. A change is a decision of its own: one or two are asked for each second. What a handful of dashboards ask for, with scripts and watchers beside them."""
+"""Name, share in thousandths, path. What a handful of dashboards ask for, with scripts and watchers beside them. A
+change is a decision of its own: one or two are asked for each second.
+"""
 
 NODE_SORTS = ("node_id", "-state_since_at", "host_name", "-used_cores")
 JOB_SORTS = ("job_id", "-submitted_at", "user")

@@ -121,6 +121,18 @@ def test_revoking_a_token_ends_its_sessions(api: Live, tokens: dict[str, str], t
     assert api.ask("GET", "/api/v1/session", headers=page).json["role"] == "viewer"
 
 
+def test_revoking_a_token_ends_the_streams_that_it_opened(api: Live, tokens: dict[str, str], tmp_path: Path) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=10)
+    connection.request("GET", "/api/v1/live", headers={"Authorization": f"Bearer {tokens['viewer']}"})
+    response = connection.getresponse()
+    assert response.readline() == b"retry: 3000\n"
+    path = tmp_path / "tokens"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("viewer")))
+    api.change("POST", HOLD)
+    assert response.read().count(b"event: picture") == 1
+    connection.close()
+
+
 def test_a_session_ends_after_a_day_s_work(api: Live, tokens: dict[str, str]) -> None:
     _, page = log_in(api, token=tokens["admin"])
     api.clock.at += LASTS_S + 1.0

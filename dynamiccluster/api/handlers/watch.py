@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from http import HTTPStatus
 
 from tornado.iostream import StreamClosedError
@@ -16,9 +17,13 @@ from dynamiccluster.api.pictures.resources import cost_doc
 from dynamiccluster.api.pictures.service import status_doc
 from dynamiccluster.api.problems import ApiError, bad_field
 from dynamiccluster.api.schemas import instant as as_instant
+from dynamiccluster.api.tokens import Role
 from dynamiccluster.api.versions import Topic
+from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.model.job import JobState
 from dynamiccluster.model.worker_node import COUNTED
+
+log = logging.getLogger(__name__)
 
 SINCE = instant("since", "from then on, in epoch seconds; absent: the last hour")
 UNTIL = instant("until", "until then, in epoch seconds; absent: now")
@@ -94,8 +99,8 @@ class Live(ApiHandler):
         Live.streams += 1
         try:
             await self._stream()
-        except StreamClosedError:
-            pass  # whoever watched has gone
+        except (ApiError, StreamClosedError) as error:
+            log.debug("a stream of news ends: %s", error)  # who watched has gone, or may not watch any more
         finally:
             Live.streams -= 1
 
@@ -109,16 +114,18 @@ class Live(ApiHandler):
             model = self.model
             counts = versions.look(model)
             changed = [topic.value for topic in Topic if counts[topic] != seen.get(topic)]
-            if changed:
-                version = versions.version(model)
-                news = {"version": version, "tick": model.tick, "at": as_instant(model.at), "changed": changed}
-                self.write(f"event: picture\nid: {version}\ndata: {json.dumps(news)}\n\n")
-            elif loop.time() - spoke_s >= HEARTBEAT_S:
-                self.write(": still here\n\n")
             if changed or loop.time() - spoke_s >= HEARTBEAT_S:
+                if self.context.gate.caller(self.request, changing=False).role < Role.VIEWER:
+                    return  # the session has ended
                 spoke_s, seen = loop.time(), counts
+                self.write(_news(model, versions.version(model), changed) if changed else ": still here\n\n")
                 await self.send()
             try:
                 await asyncio.wait_for(closing.wait(), LOOK_EVERY_S)
             except TimeoutError:
                 continue
+
+
+def _news(model: ReadModel, version: str, changed: list[str]) -> str:
+    told = {"version": version, "tick": model.tick, "at": as_instant(model.at), "changed": changed}
+    return f"event: picture\nid: {version}\ndata: {json.dumps(told)}\n\n"
