@@ -8,7 +8,7 @@ call that creates them. An adapter touches only machines with its own ``cluster_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
 from dynamiccluster.model.resource import Resource
@@ -53,4 +53,18 @@ class Cloud(Protocol):
 
     def console_tail(self, instance_id: str) -> str:
         """The last lines of the machine's console, at most 64 KiB; "" if there is none (yet)."""
+        ...
+
+
+@runtime_checkable
+class AllOrNothing(Protocol):
+    """What a cloud can besides whose API makes all machines of a request or none."""
+
+    def launch_whole(
+        self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]
+    ) -> tuple[LaunchedInstance, ...]:
+        """:meth:`Cloud.launch` for machines that are of use only together.
+
+        Where there is no room for all of them, raises ``CapacityError`` or ``QuotaError``, and none came into being.
+        """
         ...

@@ -45,12 +45,23 @@ class SimulatedCloud:
             machines = self._tenancy.machines.values()
             ours = tuple(self._instance(machine) for machine in machines if machine.cluster_id == self._cluster_id)
             strangers = sum(1 for machine in machines if machine.cluster_id != self._cluster_id and machine.exists)
-            quota = self._tenancy.quota()
-        return CloudView(self.tenancy, started_at, self._clock.now(), ours, strangers, quota)
+            quota, notices = self._tenancy.quota(), tuple(self._tenancy.notices.values())
+        now = self._clock.now()
+        return CloudView(self.tenancy, started_at, now, ours, strangers, quota, self._tenancy.offers, notices)
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
+        return self._launch(launch_id, resource, specs, 1)
+
+    def launch_whole(
+        self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]
+    ) -> tuple[LaunchedInstance, ...]:
+        return self._launch(launch_id, resource, specs, len(specs))
+
+    def _launch(
+        self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec], least: int
+    ) -> tuple[LaunchedInstance, ...]:
         with self._site.at(self._clock):
-            machines = self._tenancy.launch(self._cluster_id, launch_id, resource, specs, self.idempotent)
+            machines = self._tenancy.launch(self._cluster_id, launch_id, resource, specs, self.idempotent, least)
             return tuple(
                 LaunchedInstance(
                     machine.instance_id,

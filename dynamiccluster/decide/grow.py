@@ -170,14 +170,17 @@ def _launch_for_jobs(draft: Draft, queue: Queue, packing: Packing) -> None:
     # Node ids are given in the order of the purchases: as nodes on their way are filled in the order of their ids, the
     # next decision puts the same jobs onto the same nodes, and nothing is bought twice.
     node_ids = iter(new_node_ids(draft, sum(purchase.count for purchase in packing.purchases)))
-    wanted: dict[tuple[str, CloudOffer | None], dict[str, str]] = {}  # resource and offer -> node id -> job
+    wanted: dict[tuple[str, CloudOffer | None, str], dict[str, str]] = {}  # resource, offer, gang -> node id -> job
     for purchase in packing.purchases:
-        head = queue.groups[purchase.group].jobs[0].job_id
-        kind = (purchase.resource, purchase.offer)
+        group = queue.groups[purchase.group]
+        head = group.jobs[0].job_id
+        gang = head if purchase.count > 1 and group.tasks == 1 else ""  # then all of its nodes are for one job
+        kind = (purchase.resource, purchase.offer, gang)
         wanted.setdefault(kind, {}).update(dict.fromkeys(islice(node_ids, purchase.count), head))
-    for (name, offer), heads in wanted.items():
+    for (name, offer, gang), heads in wanted.items():
         resource = draft.resource(name).offered(offer)
-        launch_nodes(draft, resource, list(heads), _for_jobs(heads.values()), offer=offer)
+        why = _for_jobs(heads.values())
+        launch_nodes(draft, resource, list(heads), why, offer=offer, whole=bool(gang))
         draft.nominations.update((node_id, Nomination(until_obs=0.0, job_id=head)) for node_id, head in heads.items())
 
 

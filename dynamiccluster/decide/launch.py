@@ -38,10 +38,11 @@ def launch_nodes(
     actor: str = "engine",
     host_names: Sequence[str] = (),
     offer: Offer | None = None,
+    whole: bool = False,
 ) -> None:
     """Create the nodes of these ids and their launch requests. Without ``host_names`` they are named by their ids.
 
-    ``offer``: what was chosen, where the resource is a menu.
+    ``offer``: what was chosen, where the resource is a menu. ``whole``: they are of use only together.
     """
     names = host_names or [f"{resource.name_prefix or resource.name}-{node_id}" for node_id in node_ids]
     batch = draft.policy.limits.launch_batch or len(node_ids)
@@ -55,6 +56,7 @@ def launch_nodes(
             state=LaunchState.OPEN,
             requested_at=draft.now,
             offer=offer,
+            whole=whole and len(node_ids) <= batch,
         )
         draft.put_launch(record)
         action_id = draft.new_action_id()

@@ -95,6 +95,7 @@ def request(
             launch_id=launch.launch_id,
             specs=tuple(NodeSpec(node.node_id, node.host_name) for node in nodes),
             offer=launch.offer,
+            whole=launch.whole,
         )
     )
 

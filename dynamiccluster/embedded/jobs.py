@@ -29,6 +29,7 @@ class Interruption:
     cause: Cause
     living: bool  # whether the machine was running at that moment
     silent_s: float  # how long its daemon had not answered the scheduler; 0 = it answered
+    hosts: tuple[str, ...] = ()  # all of the run's
 
 
 @dataclass(frozen=True, slots=True)

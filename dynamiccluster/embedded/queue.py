@@ -273,7 +273,9 @@ class BatchQueue:
         now = self.agenda.now
         silent_s = now - host.silent_since if host and host.silent_since is not None else 0.0
         name, resource = (host.name, host.attributes.resource) if host else ("", "")
-        entry = Interruption(now, job.job_id, name, resource, cause, bool(host and host.machine_id), silent_s)
+        entry = Interruption(
+            now, job.job_id, name, resource, cause, bool(host and host.machine_id), silent_s, tuple(job.placement)
+        )
         job.interruptions.append(entry)
         self.interruptions.append(entry)
 

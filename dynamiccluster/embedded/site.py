@@ -16,6 +16,7 @@ from dynamiccluster.embedded.tenancy import Tenancy
 from dynamiccluster.embedded.workload import Arrival
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.exclusive import Exclusive
+from dynamiccluster.model.offer import Offer
 
 
 class Site:
@@ -57,9 +58,10 @@ class Site:
         kinds: Mapping[str, Kind] | None = None,
         limits: TenancyLimits | None = None,
         windows: Sequence[Window] = (),
+        offers: Sequence[Offer] = (),
     ) -> Tenancy:
         rng = random.Random(self.rng.random())  # noqa: S311 - a simulation, nothing secret
-        tenancy = Tenancy(name, self.agenda, rng, self._joined, self._lost, kinds, limits, windows)
+        tenancy = Tenancy(name, self.agenda, rng, self._joined, self._lost, kinds, limits, windows, offers=offers)
         self.tenancies[name] = tenancy
         return tenancy
 

@@ -13,6 +13,7 @@ from dynamiccluster.errors import AuthError, BadConfigError, CapacityError, Quot
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.instance import InstanceState
+from dynamiccluster.model.offer import Notice, NoticeKind, Offer
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import Quota
 
@@ -36,7 +37,12 @@ class Tenancy:
         limits: TenancyLimits | None = None,
         windows: Sequence[Window] = (),
         listed_gone_s: float = 60.0,
+        offers: Sequence[Offer] = (),
     ) -> None:
+        """``offers``: what the machines of resources have and cost, as far as their configuration leaves that open."""
+        self.offers = tuple(offers)
+        self.notices: dict[str, Notice] = {}  # of machines that will be taken away, by instance id
+        self.announced: set[str] = set()  # their host names, for good
         self.name = name
         self.agenda = agenda
         self.kinds = dict(kinds or {})
@@ -55,9 +61,16 @@ class Tenancy:
     # -- what a caller may ask --------------------------------------------------------------------------------
 
     def launch(
-        self, cluster_id: str, launch_id: str, resource: Resource, specs: Sequence[NodeSpec], idempotent: bool
+        self,
+        cluster_id: str,
+        launch_id: str,
+        resource: Resource,
+        specs: Sequence[NodeSpec],
+        idempotent: bool,
+        least: int = 1,
     ) -> tuple[Machine, ...]:
-        """Accept as many machines as quota and stock allow; errors as in ``clouds/base``."""
+        """Accept as many machines as quota and stock allow, but not fewer than ``least``; errors as in
+        ``clouds/base``."""
         if not specs:
             raise BadConfigError("a launch of no machine")
         if idempotent and (cluster_id, launch_id) in self._launches:
@@ -70,10 +83,10 @@ class Tenancy:
         if Mishap.SOLD_OUT in mishaps:
             raise CapacityError(f"{self.name}: no capacity for {resource.name}")
         by_quota = self._room_by_quota(resource)
-        if by_quota < 1:
+        if by_quota < least:
             raise QuotaError(f"{self.name}: quota exceeded")
         by_stock = self._room_by_stock(resource.name)
-        if by_stock < 1:
+        if by_stock < least:
             raise CapacityError(f"{self.name}: no more machines of {resource.name}")
         count = min(len(specs), by_quota, by_stock)
         machines = tuple(self._build(cluster_id, launch_id, resource, spec, mishaps) for spec in specs[:count])
@@ -120,6 +133,15 @@ class Tenancy:
         self._switch_off(machine, Cause.NODE_LOST)
         if told:
             self._show(machine, InstanceState.STOPPED)
+
+    def reclaim(self, instance_id: str, notice_s: float) -> None:
+        """Announce that a machine will be taken away, and do so after ``notice_s``."""
+        machine = self.machines.get(instance_id)
+        if machine is None or not machine.running:
+            return
+        self.notices[instance_id] = Notice(instance_id, NoticeKind.RECLAIM, self.agenda.now + notice_s)
+        self.announced.add(machine.host_name)
+        self.agenda.after(notice_s, partial(self._take_away, instance_id))
 
     # -- inner life -------------------------------------------------------------------------------------------
 
@@ -168,6 +190,13 @@ class Tenancy:
         if machine.running:
             machine.joined = True
             self._joined(machine)
+
+    def _take_away(self, instance_id: str) -> None:
+        self.notices.pop(instance_id, None)
+        machine = self.machines.get(instance_id)
+        if machine is not None and machine.state in (InstanceState.PENDING, InstanceState.ACTIVE):
+            self._switch_off(machine, Cause.NODE_LOST)
+            self._gone(machine)
 
     def _fail(self, machine: Machine) -> None:
         if machine.state is InstanceState.PENDING:

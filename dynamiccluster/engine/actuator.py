@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dynamiccluster.checkers.base import Checker
-from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.base import AllOrNothing, Cloud
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, ErrorClass, NotFoundError, TransientError
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock
@@ -214,7 +214,10 @@ class Actuator:
         match action.kind:
             case ActionKind.LAUNCH:
                 resource = self._resource(action.resource).offered(action.offer)
-                return self._cloud(action.tenancy).launch(action.launch_id, resource, action.specs)
+                cloud = self._cloud(action.tenancy)
+                if action.whole and isinstance(cloud, AllOrNothing):
+                    return cloud.launch_whole(action.launch_id, resource, action.specs)
+                return cloud.launch(action.launch_id, resource, action.specs)
             case ActionKind.NAME_ADD if hands.names:
                 hands.names.add(action.host_name, action.address)
             case ActionKind.NAME_REMOVE if hands.names:

@@ -80,6 +80,7 @@ class Action:
     job_ids: tuple[str, ...] = ()  # VACATE, EVACUATE, UNSTICK
     delete_jobs: bool = False  # EVACUATE: delete instead of requeue
     resources: tuple[str, ...] = ()  # DECLARE
+    whole: bool = False  # LAUNCH: all machines or none, where the cloud can do that
     offer: Offer | None = None  # of a menu: LAUNCH asks for it, HOST_ADD adds what it has
 
 

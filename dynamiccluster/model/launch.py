@@ -26,4 +26,5 @@ class Launch:
     requested_at: float
     closed_at: float = 0.0
     offer: Offer | None = None  # what was chosen from a menu, for a repeat must ask for the same
+    whole: bool = False  # its machines are of use only together
     adopted: bool = False  # made up for machines found after the store was lost; more of them may turn up

@@ -34,6 +34,7 @@ class FaultKind(StrEnum):
     CRASH_STORE_LOST = "crash-store-lost"  # the same, and the store is empty afterwards
     STOP = "stop"  # stopped in order, started again at ``until_s``
     DEATH = "death"  # a working machine dies; ``amount`` 1: the cloud says so, 0: it does not
+    RECLAIM = "reclaim"  # a working machine is taken away two minutes after that is announced
     SILENCE = "silence"  # a daemon does not answer for a while, its jobs go on
     ADMIN_DRAIN = "admin-drain"  # an administrator drains a host of ours for a while
     STALL = "stall"  # calls take longer than their time limit
@@ -202,4 +203,7 @@ def random_schedule(
             put(rng.choice(RESOURCE_KINDS), name, 5400.0, 1.0)
     for _ in some(1):
         put(FaultKind.CLOCK_JUMP, "clock", 61.0, float(rng.choice((-7200, -3600, -600, -30, 30, 600, 3600, 90000))))
+    for name in installations:
+        for _ in some(6):
+            put(FaultKind.RECLAIM, name, 61.0, 1.0)
     return tuple(sorted(found, key=lambda fault: fault.from_s))

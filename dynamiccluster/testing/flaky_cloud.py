@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.base import AllOrNothing, Cloud
 from dynamiccluster.errors import AuthError, CapacityError, QuotaError, ThrottledError
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
 from dynamiccluster.model.instance import Instance, InstanceState
@@ -60,6 +60,20 @@ class FlakyCloud:
         if len(specs) > 1 and self._calls.strikes(FaultKind.PARTIAL):
             specs = specs[: self._rng.randint(1, len(specs) - 1)]
         return self._calls.act("launch", lambda: self._inner.launch(launch_id, resource, specs))
+
+    def launch_whole(
+        self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]
+    ) -> tuple[LaunchedInstance, ...]:
+        """All or none where ``inner`` can do that; else like :meth:`launch`."""
+        inner = self._inner
+        if not isinstance(inner, AllOrNothing):
+            return self.launch(launch_id, resource, specs)
+        for kind, error in REFUSALS:
+            if self._calls.strikes(kind):
+                raise error(f"{self.tenancy}: {kind}")
+        if self._calls.strikes(FaultKind.PARTIAL):
+            raise CapacityError(f"{self.tenancy}: not so many")
+        return self._calls.act("launch", lambda: inner.launch_whole(launch_id, resource, specs))
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         if self._calls.strikes(FaultKind.THROTTLE):

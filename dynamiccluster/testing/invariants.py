@@ -169,11 +169,12 @@ class Invariants:
                 self.broken(3, f"{count} nodes of {name}, at most {resources[name].max_nodes} are allowed")
         if limits.max_nodes and len(counted) > limits.max_nodes:
             self.broken(3, f"{len(counted)} nodes, at most {limits.max_nodes} are allowed")
-        cores = sum(resources[node.resource].capacity.cores for node in counted if node.resource in resources)
+        kinds = [node.offer or resources[node.resource] for node in counted if node.resource in resources]
+        cores = sum(kind.capacity.cores for kind in kinds)
         if limits.max_cores and cores > limits.max_cores:
             self.broken(3, f"{cores} cores, at most {limits.max_cores} are allowed")
-        price = sum(resources[node.resource].price_per_hour for node in counted if node.resource in resources)
-        billable = any(resources[name].billable for name in launched)
+        price = sum(kind.price_per_hour for kind in kinds)
+        billable = any(resources[name].billable or resources[name].menu for name in launched)
         if billable and limits.budget_per_hour and price > limits.budget_per_hour + 1e-6:
             self.broken(3, f"{price:.2f} an hour, the budget is {limits.budget_per_hour:.2f}")
         for tenancy in {resources[name].tenancy for name in launched}:
@@ -197,7 +198,9 @@ class Invariants:
         instances = view.quota.used_instances + len(unseen)
         if view.quota.max_instances is not None and instances > view.quota.max_instances:
             self.broken(3, f"{instances} machines in {tenancy}, the quota is {view.quota.max_instances}")
-        cores = view.quota.used_cores + sum(self._policy.resources[n.resource].capacity.cores for n in unseen)
+        cores = view.quota.used_cores + sum(
+            (n.offer or self._policy.resources[n.resource]).capacity.cores for n in unseen
+        )
         if view.quota.max_cores is not None and cores > view.quota.max_cores:
             self.broken(3, f"{cores} cores in {tenancy}, the quota is {view.quota.max_cores}")
 
@@ -296,6 +299,8 @@ class Invariants:
             hard_s = resource.timers.down_hard_s if resource else 0.0
             if entry.cause is Cause.NODE_LOST or not entry.living or (resource and entry.silent_s >= hard_s):
                 continue
+            if any(not tenancy.announced.isdisjoint(entry.hosts) for tenancy in self._site.tenancies.values()):
+                continue  # a machine under it is taken away in any case
             self.broken(1, f"job {entry.job_id} was ended on living {entry.host_name}: {entry.cause}")
 
     def _look_for_strays(self, view: CloudView) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dynamiccluster.embedded.hosts import HostAttributes
 from dynamiccluster.embedded.machines import Kind, TenancyLimits
 from dynamiccluster.embedded.rules import QueueRules
 from dynamiccluster.embedded.workload import Habits
 from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.menu import Menu, OnDemandStrategy, SpotStrategy
+from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.policy import FailurePolicy, Limits, Policy
 from dynamiccluster.model.resource import Reservation, Resource, Timers
 
@@ -28,6 +30,7 @@ class TenancySetting:
     idempotent: bool
     tags_nodes: bool
     kinds: dict[str, Kind] = field(default_factory=dict)
+    offers: tuple[Offer, ...] = ()  # of menus
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class Setting:
     tenancies: tuple[TenancySetting, ...]
     strangers_per_hour: float
 
+    def largest(self, resource: Resource) -> Resource:
+        """The resource as the largest of its offers, if it is a menu."""
+        offers = [offer for tenancy in self.tenancies for offer in tenancy.offers if offer.resource == resource.name]
+        return resource.offered(max(offers, key=lambda offer: offer.capacity.cores, default=None))
+
 
 def random_setting(rng: random.Random) -> Setting:
     """One or two installations on one or two tenancies."""
@@ -63,7 +71,52 @@ def random_setting(rng: random.Random) -> Setting:
     installations = tuple(
         _installation(rng, f"c{number + 1}", mine, idempotent, share) for number, mine in enumerate(resources)
     )
-    return Setting(installations, tenancies, rng.choice((0.0, 0.5, 2.0)))
+    return with_menus(Setting(installations, tenancies, rng.choice((0.0, 0.5, 2.0))), random.Random(rng.random()))
+
+
+def with_menus(setting: Setting, rng: random.Random) -> Setting:
+    """The same with some resources as menus: half and whole machines, in two zones and both markets."""
+    offers: dict[str, list[Offer]] = {tenancy.name: [] for tenancy in setting.tenancies}
+    installations = []
+    for one in setting.installations:
+        resources = dict(one.policy.resources)
+        for name, resource in resources.items():
+            if rng.random() < 0.3:
+                offers[resource.tenancy] += _offers(resource, rng)
+                menu = Menu(
+                    rng.choice(tuple(SpotStrategy)),
+                    rng.choice(tuple(OnDemandStrategy)),
+                    try_spot_s=rng.choice((-1.0, 15.0, 900.0)),
+                )
+                resources[name] = replace(resource, capacity=Capacity(), price_per_hour=0.0, offering="", menu=menu)
+        installations.append(replace(one, policy=replace(one.policy, resources=resources)))
+    tenancies = tuple(replace(tenancy, offers=tuple(offers[tenancy.name])) for tenancy in setting.tenancies)
+    return replace(setting, installations=tuple(installations), tenancies=tenancies)
+
+
+def _offers(resource: Resource, rng: random.Random) -> list[Offer]:
+    """None is larger or dearer than the resource itself, so that all limits leave room for what they left room for."""
+    found = []
+    for part in (1, 2):
+        cores, memory_mib = resource.capacity.cores // part, resource.capacity.memory_mib // part
+        if resource.capacity.gpus % part:
+            continue
+        for zone in ("a", "b"):
+            for market, price in (("spot", rng.uniform(0.2, 0.5)), ("on-demand", 1.0)):
+                found.append(
+                    Offer(
+                        resource.name,
+                        Capacity(cores, memory_mib, resource.capacity.gpus // part),
+                        f"{resource.tenancy}/{zone}/{resource.name}.{cores}/{market}",
+                        resource.gpu_type,
+                        resource.price_per_hour * price / part,
+                        f"{resource.name}.{cores}",
+                        zone,
+                        market,
+                        rng.randint(0, 1),
+                    )
+                )
+    return found
 
 
 def _resources(rng: random.Random, cluster_id: str, tenancies: Sequence[str]) -> tuple[Resource, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.base import AllOrNothing, Cloud
 from dynamiccluster.errors import DynamicClusterError, UnknownOutcomeError
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
 from dynamiccluster.model.event import NEWEST, EventQuery
@@ -75,9 +75,22 @@ class WitnessedCloud:
         return self._inner.list_instances()
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
+        return self._launch(launch_id, lambda: self._inner.launch(launch_id, resource, specs))
+
+    def launch_whole(
+        self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]
+    ) -> tuple[LaunchedInstance, ...]:
+        inner = self._inner
+        if not isinstance(inner, AllOrNothing):
+            return self.launch(launch_id, resource, specs)
+        return self._launch(launch_id, lambda: inner.launch_whole(launch_id, resource, specs))
+
+    def _launch(
+        self, launch_id: str, launch: Callable[[], tuple[LaunchedInstance, ...]]
+    ) -> tuple[LaunchedInstance, ...]:
         self._invariants.launch_asked(self.tenancy, launch_id)
         try:
-            made = self._inner.launch(launch_id, resource, specs)
+            made = launch()
         except UnknownOutcomeError:
             raise
         except DynamicClusterError:

@@ -32,6 +32,9 @@ CALM_H = 10.0
 LOOK_S = 600.0
 """While coming to rest, the world is looked at this often."""
 
+NOTICE_S = 120.0
+"""So long before a machine is taken away that is announced (EC2's two minutes)."""
+
 MISHAPS = {
     FaultKind.SOLD_OUT: Mishap.SOLD_OUT,
     FaultKind.BUILD_ERROR: Mishap.BUILD_ERROR,
@@ -250,7 +253,7 @@ class World:
                 queue.daemon_up(name, Daemon(f"iron:{name}"))
                 if name in one.drained:
                     queue.hold(name, "admin: waits for a new fan")
-            shapes = palette(one.policy.resources.values(), rng)
+            shapes = palette(map(self.setting.largest, one.policy.resources.values()), rng)
             self.site.feed(one.cluster_id, bursts(shapes, rng, START_AT, end_at, one.habits))
         for tenancy in self.setting.tenancies:
             windows = [
@@ -258,10 +261,11 @@ class World:
                 for fault in self.schedule
                 if fault.kind in RESOURCE_KINDS and fault.target in tenancy.kinds
             ]
-            real = self.site.add_tenancy(tenancy.name, tenancy.kinds, tenancy.limits, windows)
+            real = self.site.add_tenancy(tenancy.name, tenancy.kinds, tenancy.limits, windows, tenancy.offers)
             self._invite_strangers(rng, real.add_stranger)
         happen = {
             FaultKind.DEATH: self._death,
+            FaultKind.RECLAIM: self._reclaim,
             FaultKind.SILENCE: self._silence,
             FaultKind.STICK: self._stick,
             FaultKind.ADMIN_DRAIN: self._admin_drain,
@@ -291,6 +295,18 @@ class World:
         if working:
             tenancy, machine = self.faults.rng.choice(working)
             tenancy.kill(machine.instance_id, told=bool(fault.amount))
+            self.faults.note(fault.kind, fault.target)
+
+    def _reclaim(self, fault: Fault) -> None:
+        working = [
+            (tenancy, machine)
+            for tenancy in self.site.tenancies.values()
+            for machine in tenancy.machines.values()
+            if machine.joined and machine.cluster_id == fault.target
+        ]
+        if working:
+            tenancy, machine = self.faults.rng.choice(working)
+            tenancy.reclaim(machine.instance_id, NOTICE_S)
             self.faults.note(fault.kind, fault.target)
 
     def _silence(self, fault: Fault) -> None:

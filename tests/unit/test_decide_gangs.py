@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import builders as b
 import pytest
 from builders import NOW, OBS, actions, host, host_of, job, jobs, launches, node, picture, plan, policy, resource, shape
 
@@ -11,6 +12,7 @@ from dynamiccluster.decide.tick import answer
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.job import Wait
 from dynamiccluster.model.plan import Refusal
+from dynamiccluster.model.policy import Limits
 
 SMALL, BIG = shape(2), shape(4, features=(("big",),))
 RULES = policy(resource("r", 4, max_nodes=4), resource("b", 4, max_nodes=1, features=frozenset({"big"}), priority=1))
@@ -93,3 +95,19 @@ def test_a_host_that_is_kept_is_not_removed_and_takes_jobs() -> None:
 def test_a_component_that_cannot_start_yet_is_not_served() -> None:
     waiting = job("1+1", BIG, gang="1", wait=Wait.NOT_YET)
     assert launches(plan(picture(jobs=[job("2", SMALL), waiting]), RULES)) == {"r": 1}
+
+
+def test_machines_for_one_job_on_several_hosts_are_asked_for_all_or_none() -> None:
+    wide = b.shape(4, chunks=3, distinct=True)
+    waiting = [*b.jobs(1, wide), *b.jobs(2, b.shape(4), first=10)]
+    plan = b.plan(b.picture(jobs=waiting), b.policy(b.resource()))
+    asked = {(len(action.specs), action.whole) for action in b.actions(plan, ActionKind.LAUNCH)}
+    assert asked == {(3, True), (2, False)}
+    assert {(len(launch.node_ids), launch.whole) for launch in plan.launches.values()} == asked
+
+
+def test_where_a_job_needs_more_than_one_request_none_of_them_is_whole() -> None:
+    wide = b.shape(4, chunks=3, distinct=True)
+    rules = b.policy(b.resource(), limits=Limits(launch_batch=2))
+    plan = b.plan(b.picture(jobs=b.jobs(1, wide)), rules)
+    assert [action.whole for action in b.actions(plan, ActionKind.LAUNCH)] == [False, False]

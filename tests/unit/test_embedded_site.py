@@ -88,6 +88,33 @@ def test_a_machine_whose_host_is_added_late_joins_then() -> None:
     assert scheduler.poll().hosts[0].state is HostState.UP
 
 
+def test_a_machine_that_is_taken_away_is_announced_before() -> None:
+    site, clock, cloud = cloud_with()
+    scheduler = SimulatedScheduler(site, clock, "c1")
+    (launched,) = cloud.launch("l1", RESOURCE, specs("h1"))
+    scheduler.add("h1", launched.address, RESOURCE)
+    clock.elapsed_s = 200
+    assert scheduler.poll().hosts[0].state is HostState.UP
+    site.tenancies["t"].reclaim(launched.instance_id, 120.0)
+    assert [notice.instance_id for notice in cloud.list_instances().notices] == [launched.instance_id]
+    assert states(cloud) == [InstanceState.ACTIVE]
+    clock.elapsed_s = 321
+    assert states(cloud) == [InstanceState.GONE]
+    assert not cloud.list_instances().notices
+
+
+def test_machines_that_are_of_use_only_together_come_all_or_not_at_all() -> None:
+    _, _, cloud = cloud_with(stock=2)
+    with pytest.raises(CapacityError):
+        cloud.launch_whole("l1", RESOURCE, specs("h1", "h2", "h3"))
+    assert not states(cloud)
+    assert len(cloud.launch_whole("l2", RESOURCE, specs("h1", "h2"))) == 2
+    _, _, cloud = cloud_with(limits=TenancyLimits(max_instances=2))
+    with pytest.raises(QuotaError):
+        cloud.launch_whole("l1", RESOURCE, specs("h1", "h2", "h3"))
+    assert len(cloud.launch("l2", RESOURCE, specs("h1", "h2", "h3"))) == 2
+
+
 def test_a_repeated_launch_id_makes_no_second_machine_where_promised() -> None:
     _, _, cloud = cloud_with()
     assert cloud.launch("l1", RESOURCE, specs("h1")) == cloud.launch("l1", RESOURCE, specs("h1"))
