@@ -49,7 +49,7 @@ def live_through(service: OpenstackService, jobs: int, deaths: Sequence[str | fl
     for death in deaths:
         tally.deaths += _die(service, death)
     service.start()
-    service.until(lambda: service.living == service.recorded(), 60, "found and recorded are the same")
+    service.until(lambda: service.living == service.recorded(), _OVER_LIMIT_S, "found and recorded are the same")
     service.until(lambda: not service.waiting_or_running(), _OVER_LIMIT_S, "the jobs are over")
     put_away(service)
     service.stop()
