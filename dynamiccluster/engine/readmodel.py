@@ -58,6 +58,10 @@ class Lookups:
         return {name: tuple(nodes) for name, nodes in found.items()}
 
     @cached_property
+    def nodes_by_state(self) -> Mapping[str, int]:
+        return Counter(node.state.value for node in self.snapshot.nodes.values())
+
+    @cached_property
     def jobs_by_state(self) -> Mapping[str, int]:
         view = self.snapshot.scheduler
         return Counter(job.state.value for job in view.jobs) if view else {}
@@ -122,6 +126,10 @@ class ReadModel:
     @property
     def nodes_by_resource(self) -> Mapping[str, tuple[WorkerNode, ...]]:
         return self._lookups.nodes_by_resource
+
+    @property
+    def nodes_by_state(self) -> Mapping[str, int]:
+        return self._lookups.nodes_by_state
 
     @property
     def jobs_by_state(self) -> Mapping[str, int]:

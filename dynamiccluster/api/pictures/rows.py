@@ -115,7 +115,10 @@ def nodes(model: ReadModel, wanted: Wanted) -> Found[WorkerNode]:
         found = [node for node in found if node.resource == wanted.resource]
     if wanted.text:
         found = [node for node in found if wanted.text in _node_text(node)]
-    counts = Counter(node.state.value for node in found)
+    if wanted.resource or wanted.text:
+        counts: Mapping[str, int] = Counter(node.state.value for node in found)
+    else:
+        counts = model.nodes_by_state
     if wanted.states:
         found = [node for node in found if wanted.states & state_words(node)]
     return Found(_sorted(model, found, wanted.sort, NODE_SORTS), counts)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from dynamiccluster import __version__
 from dynamiccluster.api import schemas, schemas_plan
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc
@@ -103,10 +101,6 @@ def demand_doc(demand: Demand) -> schemas.DemandDoc:
     )
 
 
-def _nodes_by_state(model: ReadModel) -> dict[str, int]:
-    return dict(Counter(node.state.value for node in model.snapshot.nodes.values()))
-
-
 def _foreign_hosts(model: ReadModel) -> int:
     ours = {node.host_name for node in model.snapshot.nodes.values()}
     return sum(name not in ours and not host.template for name, host in model.hosts_by_name.items())
@@ -132,7 +126,7 @@ def status_doc(model: ReadModel, now: float) -> schemas.StatusDoc:
         sources=source_docs(model, now),
         demand=demand_doc(model.demand),
         supply=supply_doc(model),
-        nodes_by_state=model.once("nodes by state", lambda: _nodes_by_state(model)),
+        nodes_by_state=dict(model.nodes_by_state),
         foreign_hosts=model.once("foreign hosts", lambda: _foreign_hosts(model)),
         proposals=list(model.proposals[:FIRST_PROPOSALS]),
         cost_per_hour=cost_per_hour(model),
