@@ -8,6 +8,7 @@ from dynamiccluster.config.fields import (
     Count,
     Features,
     FilePath,
+    Flag,
     Interval,
     Money,
     Name,
@@ -132,6 +133,11 @@ class ResourceSection(Section):
         "Slurm's power saving, which gives nodes that are off to jobs and has them started; `dynamiccluster "
         "slurm-config` prints what slurm.conf needs for that (docs/schedulers/slurm.md).",
         examples=["scheduler"],
+    )
+    drain_at_risk: Flag = Field(
+        False,
+        description="Whether a node gets no new jobs, and is removed once it is empty, when its cloud says that it "
+        "may take the machine away (EC2's rebalance recommendation). One that it *will* take away is always emptied.",
     )
     offering: Text = Field(
         "",

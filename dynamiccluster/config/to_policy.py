@@ -61,6 +61,7 @@ def resource_of(name: str, item: CloudResource, general: General) -> Resource:
         timers=timers_of(item, general),
         queue_idle_s=tuple(sorted({**general.timers.queue_idle_s, **item.timers.queue_idle_s}.items())),
         max_starting=item.max_starting,
+        drain_at_risk=item.drain_at_risk,
         provisioning=item.provisioning,
         offering=offering_of(item),
         menu=menu_of(item),

@@ -94,6 +94,7 @@ def test_a_resource_overrides(tmp_path: Path) -> None:
         "timers: {idle_s: 1, down_s: 2, down_hard_s: 3, launch_s: 5, boot_s: 4, first_job_s: 6, min_lifetime_s: 7,\n"
         "         terminate_s: 8, queue_idle_s: {b: 15}}\n"
         "price_per_hour: 0.5\nfeatures: [x, y]\nqueues: [a, b]\ntenancy: mine\nmax_starting: 3\noffering: zone\n"
+        "drain_at_risk: true\n"
         "reservation: {property: z, account: acc}\npriority: -1",
         general="timers: {queue_idle_s: {a: 13, b: 14}}",
     ).replace("cores: 4", "cores: 4, memory_mib: 5, gpus: 1, gpu_type: t4")
@@ -103,6 +104,7 @@ def test_a_resource_overrides(tmp_path: Path) -> None:
     assert resource.features == {"x", "y", "z"}
     assert resource.queues == {"a", "b"}
     assert (resource.tenancy, resource.offering, resource.max_starting) == ("mine", "zone", 3)
+    assert resource.drain_at_risk
     assert (resource.price_per_hour, resource.priority, resource.gpu_type) == (0.5, -1, "t4")
     assert resource.capacity == Capacity(4, 5, 1)
 
