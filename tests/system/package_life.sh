@@ -74,7 +74,7 @@ ask '/api/v1/events?kind=service' | grep -q 'the store knows' || fail "no histor
 step erase
 erase
 inside sh -c '[ ! -e /usr/bin/dynamiccluster ] && [ ! -e /usr/lib/dynamiccluster/dynamiccluster ]' || fail "program is left"
-kill -0 "$new" 2>/dev/null && fail "it still runs"
+! grep -q dynamiccluster "$scratch/root/proc/$new/cmdline" 2>/dev/null || fail "it still runs"  # a dead one has none
 inside sh -c 'ls /var/lib/dynamiccluster/*.db' || fail "the state is gone"
 inside sh -c "cmp $config $yaml || cmp $config $yaml.rpmsave" || fail "the configuration is gone"
 step over
