@@ -79,6 +79,11 @@ class OpenstackService(Service):
     """One installation; its machines are nova's."""
 
     nova: OpenstackBed = field(kw_only=True)
+    earlier: frozenset[str] = frozenset()  # ids of servers of earlier tests
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.earlier = frozenset(one.server_id for one in self.nova.ever())
 
     def start(self, die_at: str = "", nth: int = 1, wait: bool = True) -> None:
         """Nova takes both cores of a small machine, so that the service takes its time to begin."""
@@ -90,7 +95,8 @@ class OpenstackService(Service):
         """Those of this installation: by metadata, or by name in nova's books of what was deleted."""
         if not ever:
             return [one for one in self.nova.servers() if one.metadata.get(CLUSTER) == self.cluster_id]
-        return [one for one in self.nova.ever() if one.name.startswith(f"{self.cluster_id}-")]
+        prefix = f"{self.cluster_id}-"
+        return [one for one in self.nova.ever() if one.name.startswith(prefix) and one.server_id not in self.earlier]
 
     @property
     def machines(self) -> list[Machine]:
