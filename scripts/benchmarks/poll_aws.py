@@ -1,6 +1,7 @@
 """One poll of EC2, and a hundred launches in one tick, against the stand-in that the tests have (moto on loopback).
 
-Most of a poll's time is moto's own and the SDK's reading of XML. ``api_calls`` counts what a steady poll sends.
+Most of a poll's time is moto's own and the SDK's reading of XML; the adapter itself takes little.
+``api_calls`` counts what a steady poll sends.
 """
 
 from __future__ import annotations
