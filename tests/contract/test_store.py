@@ -195,6 +195,10 @@ def test_events_are_filtered_by_everything_given(store: Store) -> None:
     assert texts(job_id="17", node_id="n1") == ["one"]
     assert texts(kind="warning") == ["two"]
     assert texts(since_at=3000.0) == ["four", "three"]
+    assert texts(since_at=2000.0, until_at=3000.0) == ["three", "two"]
+    assert texts(actor="alice") == texts(by_people=True) == texts(text="ON") == ["one"]
+    assert texts(text="%") == texts(text="_") == texts(actor="alic") == []
+    assert texts(text="O", kind="command") == ["four"]
     assert texts(node_id="'; DROP TABLE events; --\udcff") == []
     assert texts(limit=0) == ["four"]
 
