@@ -45,6 +45,10 @@ SWITCHING = frozenset({ActionKind.WITHDRAW, ActionKind.OFFER})
 ASKED = "asked:"
 """Before the fingerprint of declared shapes while the scheduler has not confirmed them."""
 
+MOST_REPEATS = 4
+"""A launch whose reply is lost is asked for again so often, at growing distances; a cloud that answers none of them is
+as good as down, and the jobs go elsewhere once its lists have shown nothing for long enough."""
+
 CHECK_PAUSE_S = 5.0
 """A checker that says "not yet" is asked again at this pace until the launch deadline."""
 
@@ -150,19 +154,28 @@ def _launch(draft: Draft, result: ActionResult) -> None:
                 _nothing_came(draft, node, f"{result.error_class}: {result.message}")
             breaker.launch_refused(draft, resource, result.error_class, result.message, offering)
         case Outcome.UNKNOWN:
-            for node in waiting:
-                apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: {result.message}")
-            draft.misses.pop(f"settle:{launch.launch_id}", None)
-            if launch.tenancy in draft.policy.idempotent_clouds:
-                pause_s = Pause(draft.policy.failure.step_retry_s, draft.policy.failure.step_retry_max_s)
-                key = f"relaunch:{launch.launch_id}"
-                draft.step_retry_obs[key] = draft.obs(ENGINE) + pause_s.after(1)
+            _launch_unknown(draft, launch, waiting, result.message)
+
+
+def _launch_unknown(draft: Draft, launch: Launch, waiting: list[WorkerNode], message: str) -> None:
+    """Nobody knows. Repeated where that is harmless, but not for ever: then the cloud's lists must settle it."""
+    attempts = 1 + max((node.attempts for node in waiting if node.state is NodeState.UNSETTLED), default=0)
+    for node in waiting:
+        after = apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: {message}")
+        draft.put(replace(after, attempts=attempts))
+    draft.misses.pop(f"settle:{launch.launch_id}", None)  # what the last request may have made appears later than it
+    if launch.tenancy in draft.policy.idempotent_clouds and attempts <= MOST_REPEATS:
+        pause_s = Pause(draft.policy.failure.step_retry_s, draft.policy.failure.step_retry_max_s)
+        draft.step_retry_obs[f"relaunch:{launch.launch_id}"] = draft.obs(ENGINE) + pause_s.after(attempts)
 
 
 def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: list[WorkerNode]) -> None:
     resource = draft.resource(launch.resource).offered(launch.offer)
     unbound = {node.node_id: node for node in waiting}
+    taken = {node.instance_id for node in draft.nodes.values() if node.instance_id and node.tenancy == launch.tenancy}
     for made in result.instances:
+        if made.instance_id in taken:
+            continue  # bound already by the list; or a cloud that gives one machine twice: it has one node only
         node = unbound.pop(made.node_id, None) if made.node_id else None
         if node is None and not made.node_id and unbound:
             node = unbound.pop(next(iter(unbound)))

@@ -28,8 +28,9 @@ TIME_LIMIT_S: dict[ActionKind, float] = {
 }
 """How long an action may take before its outcome counts as unknown."""
 
-SAME_FOR_ALL = frozenset({ErrorClass.THROTTLED, ErrorClass.AUTH, ErrorClass.BAD_CONFIG})
-"""Refusals of a batch that are not for the sake of one machine in it."""
+SAME_FOR_ALL = frozenset({ErrorClass.THROTTLED, ErrorClass.AUTH})
+"""Refusals of a batch that are not for the sake of one machine in it. Bad configuration is none of them: one machine
+that is protected against its end (EC2: OperationNotPermitted) must not keep all others alive."""
 
 DEFAULT_LIMIT_S = 60.0
 HOOK_MARGIN_S = 10.0

@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import Counter
 
 import pytest
 from sources import ROOT, Module, module, package
@@ -84,3 +85,9 @@ def test_no_one_leaves_notes_to_self() -> None:
     }
     assert not left
     assert module("x.py", "# TODO\n").text.count("TODO") == 1
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """pytest imports them by their bare names when all of tests/ is collected at once, as for the system tests."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -1,0 +1,87 @@
+"""Faults that a review of the clouds found: each test was red before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from builders import NOW, after, cloud_view, job, node, picture, policy, resource, scheduler_view
+
+from dynamiccluster.clouds.aws.error_map import mapped
+from dynamiccluster.decide.tick import decide
+from dynamiccluster.engine.actuator import SAME_FOR_ALL
+from dynamiccluster.model.action import Action, ActionKind, ActionResult, LaunchedInstance, Outcome
+from dynamiccluster.model.plan import Snapshot
+from dynamiccluster.model.worker_node import NodeState
+
+TICK_S = 20.0
+
+
+def lost(action: Action, at: float) -> ActionResult:
+    return ActionResult(
+        action_id=action.action_id,
+        kind=action.kind,
+        outcome=Outcome.UNKNOWN,
+        finished_at=at,
+        error_class="unknown-outcome",
+        message="500",
+        launch_id=action.launch_id,
+        resource=action.resource,
+    )
+
+
+def hours(snapshot: Snapshot, ticks: int) -> list[tuple[int, str, str]]:
+    """Tick, resource and launch id of each launch request, where every reply is lost and no list shows anything."""
+    rules = policy(
+        resource("r", priority=0), resource("other", priority=1, tenancy="u"), idempotent_clouds=frozenset({"t", "u"})
+    )
+    asked, results, now = [], [], NOW
+    for tick in range(ticks):
+        now += TICK_S
+        view = scheduler_view([job("1")], (), at=now - 1.5)
+        clouds = {name: cloud_view(at=now - 1.5, tenancy=name) for name in ("t", "u")}
+        snapshot = replace(snapshot, results=tuple(results), scheduler=view, clouds=clouds)
+        plan = decide(snapshot, rules, now)
+        launches = [action for action in plan.actions if action.kind is ActionKind.LAUNCH]
+        asked += [(tick, action.resource, action.launch_id) for action in launches]
+        results = [lost(action, now + 1) for action in launches]
+        snapshot = after(snapshot, plan)
+    return asked
+
+
+def test_a_launch_whose_repeats_are_lost_too_is_given_up_and_the_job_goes_elsewhere() -> None:
+    asked = hours(picture(jobs=[job("1")], clouds={"t": cloud_view(), "u": cloud_view(tenancy="u")}), 120)
+    first = asked[0][2]
+    repeats = [tick for tick, _, launch_id in asked if launch_id == first]
+    assert 2 <= len(repeats) <= 5
+    pauses = [later - earlier for earlier, later in pairwise(repeats)]
+    assert pauses == sorted(pauses)  # at growing distances
+    assert any(name == "other" for _, name, _ in asked)
+    assert len(asked) < 40  # 40 minutes, both clouds without an answer
+
+
+def test_a_machine_that_a_reply_gives_to_a_second_node_stays_the_first_ones() -> None:
+    busy = node("n1", NodeState.BUSY, instance_id="i-0")
+    waits = node("n2", NodeState.REQUESTED, launch_id="c1-l2", action_id="a2")
+    snapshot = picture([busy, waits], jobs=[])
+    result = ActionResult(
+        action_id="a2",
+        kind=ActionKind.LAUNCH,
+        outcome=Outcome.DONE,
+        finished_at=NOW,
+        launch_id="c1-l2",
+        resource="r",
+        instances=(LaunchedInstance("i-0", "n2"),),
+    )
+    plan = decide(replace(snapshot, results=(result,)), policy(resource("r")), NOW)
+    assert "n2" not in plan.nodes or plan.nodes["n2"].instance_id == ""
+    assert not [action for action in plan.actions if action.kind is ActionKind.TERMINATE]
+
+
+@pytest.mark.parametrize("code", ["OperationNotPermitted", "IncorrectInstanceState"])
+def test_a_machine_that_is_protected_keeps_no_other_alive(code: str) -> None:
+
+    assert (
+        mapped(code, 400, "the instance 'i-1' may not be terminated", launching=False).error_class not in SAME_FOR_ALL
+    )
