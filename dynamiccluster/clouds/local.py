@@ -275,8 +275,8 @@ class LocalCloud:
             record.host_name,
             record.address,
             record.created_at,
-            fault,
-            record.offering,
+            fault=fault,
+            offering=record.offering,
         )
 
     def _is_ours(self, record: Record) -> bool:

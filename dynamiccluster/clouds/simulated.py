@@ -98,7 +98,7 @@ class SimulatedCloud:
                 machine.host_name,
                 machine.address,
                 machine.created_at,
-                machine.fault,
-                machine.offering,
+                fault=machine.fault,
+                offering=machine.offering,
             )
         return machine.picture

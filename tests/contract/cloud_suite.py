@@ -73,6 +73,7 @@ class CloudSuite:
         assert {instance.instance_id for instance in instances} == {machine.instance_id for machine in launched}
         assert {instance.launch_id for instance in instances} == {"launch-1"}
         assert {instance.resource for instance in instances} == {"small"}
+        assert {(instance.fault, instance.fault_class) for instance in instances} == {("", "")}
         assert {instance.node_id for instance in instances} in ({""}, {"id-small-a", "id-small-b"})
         assert {instance.host_name for instance in instances} == {"small-a", "small-b"}
         assert all(instance.created_at > 0 for instance in instances)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cloud_suite import MOST, SERIALS, CloudSuite, Harness
+from cloud_suite import MOST, RESOURCE, SERIALS, CloudSuite, Harness, specs
 
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.local import LocalCloud
@@ -66,6 +66,10 @@ class TestLocal(CloudSuite):
         local = LocalHarness(tmp_path)
         yield local
         local.clear()
+
+    def test_the_list_says_in_which_offering_a_machine_is(self, harness: Harness) -> None:
+        harness.cloud.launch("launch-1", RESOURCE, specs("small-a"))
+        assert [one.offering for one in harness.cloud.list_instances().instances] == [RESOURCE.offering]
 
 
 @pytest.mark.system

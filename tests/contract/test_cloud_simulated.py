@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cloud_suite import MOST, CloudSuite, Harness
+from cloud_suite import MOST, RESOURCE, CloudSuite, Harness, specs
 
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.simulated import SimulatedCloud
@@ -38,3 +38,7 @@ class TestSimulated(CloudSuite):
     @pytest.fixture(params=[True, False], ids=["repeatable", "launches not repeatable"])
     def harness(self, request: pytest.FixtureRequest) -> Harness:
         return SimulatedHarness(idempotent=request.param)
+
+    def test_the_list_says_in_which_offering_a_machine_is(self, harness: Harness) -> None:
+        harness.cloud.launch("launch-1", RESOURCE, specs("small-a"))
+        assert [one.offering for one in harness.cloud.list_instances().instances] == [RESOURCE.offering]
