@@ -105,6 +105,11 @@ class Eligibility:
             found = self._lots[place] = self._new_lot(shape, kind)
         return found
 
+    def choices(self, shape: Shape, menu: str) -> list[Offer]:
+        """Of a menu those that hold the shape, what is not sold out first."""
+        offers = (offer for tie in self.lot(shape).ties for offer in tie if offer.resource.name == menu)
+        return sorted((each for offer in offers for each in offer.choices), key=lambda each: each.closed)
+
     def _kind(self, shape: Shape) -> Kind:
         ends = bisect_left(self._free_for_s, shape.walltime_s) if shape.walltime_s else len(self._free_for_s)
         matching = (shape.queues, shape.account, shape.features, shape.gpu_type, ends)

@@ -75,7 +75,7 @@ def grow(draft: Draft, queue: Queue, *, act: bool) -> Need:
     if act:
         _recall(draft, packing)
         _launch_for_jobs(draft, queue, packing)
-        _launch_trials(draft, packing, ledger)
+        _launch_trials(draft, queue, packing, ledger, eligibility)
         _launch_for_minimum(draft, ledger)
         if draft.policy.limits.launches_per_minute > 0:
             draft.memory = replace(draft.memory, rate_tokens=ledger.tokens, rate_as_of_obs=draft.obs(ENGINE))
@@ -190,13 +190,21 @@ def _for_jobs(heads: Iterable[str]) -> str:
     return f"for waiting job(s) {listed}"
 
 
-def _launch_trials(draft: Draft, packing: Packing, ledger: Ledger) -> None:
+def _launch_trials(draft: Draft, queue: Queue, packing: Packing, ledger: Ledger, eligibility: Eligibility) -> None:
     """A resource on trial gets its one node also where only gangs of more wait for it, or it would stay closed."""
     for name in draft.policy.resources:
         if not breaker.on_trial(draft, name) or name in ledger.trials:
             continue
-        if any(outcome.unplaced and outcome.refusals.get(name) is Refusal.CLOSED for outcome in packing.outcomes):
+        waiting = [
+            group.shape
+            for group, outcome in zip(queue.groups, packing.outcomes, strict=True)
+            if outcome.unplaced and outcome.refusals.get(name) is Refusal.CLOSED
+        ]
+        if waiting:
             resource, offer = menus.kind_to_launch(draft, name)
+            # of a menu, what holds the work that waits: another size would show nothing
+            for choice in eligibility.choices(waiting[0], name)[:1]:
+                resource, offer = choice.resource, choice.chosen
             if ledger.room(resource)[0] >= 1:
                 ledger.take(resource, 1)
                 launch(draft, resource, 1, "trial: it may show whether it works again", offer=offer)

@@ -18,7 +18,7 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import Command, CommandKind, ReplyCode
 from dynamiccluster.model.job import Job
 from dynamiccluster.model.launch import LaunchState
-from dynamiccluster.model.memory import Backoff, Interruptions, Memory
+from dynamiccluster.model.memory import Backoff, Breaker, BreakerState, Interruptions, Memory
 from dynamiccluster.model.menu import Menu, OnDemandStrategy, SpotStrategy
 from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.plan import Plan, Refusal, Snapshot
@@ -297,3 +297,8 @@ def test_people_are_shown_what_each_node_costs() -> None:
     assert cost_per_hour(model) == 1.8
     assert cost_doc(model, b.NOW).resources["m"].cost_per_hour == 1.8
     assert model.capacity_of(nodes["n2"]) == OWN_16.capacity
+
+
+def test_a_trial_is_of_a_size_that_holds_the_work_that_waits() -> None:
+    half_open = b.memory(breakers={"m": Breaker(BreakerState.HALF_OPEN)})
+    assert buy(b.jobs(1, b.shape(16, chunks=2, distinct=True)), *ALL, memory=half_open) == {SPOT_16.offering: 1}
