@@ -10,7 +10,7 @@ from io import TextIOWrapper
 
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.kit.log_layouts import JSON, JournalLayout, JsonLayout
-from dynamiccluster.kit.secrets import Redactor
+from dynamiccluster.kit.secrets import ESCAPED, Redactor
 
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 """What ``log_level`` 0 to 3 mean (seed: deployment guide, logging section); more is 3."""
@@ -20,11 +20,6 @@ KEPT = 3
 
 CHATTERS = ("boto3", "botocore", "urllib3")
 """Libraries whose debugging would fill the log at once: botocore writes a page for each request, signature included."""
-
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code != 0x09} | {
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
-}
 
 
 class HidingLayout(logging.Formatter):
@@ -36,6 +31,8 @@ class HidingLayout(logging.Formatter):
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
+        told = self._redactor.redact(record.getMessage())  # before it is quoted, and all of the line afterwards
+        record = logging.makeLogRecord({**record.__dict__, "msg": told, "args": None})
         return self._redactor.redact(self._inner.format(record))
 
 
@@ -47,7 +44,7 @@ class LogFormatter(logging.Formatter):
         self._redactor = redactor
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
-        return super().formatMessage(record).translate(_CONTROL)
+        return self._redactor.redact(super().formatMessage(record)).translate(ESCAPED)
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redactor.redact(super().format(record))
