@@ -141,6 +141,17 @@ def worked(draft: Draft, name: str) -> None:
         _keep(draft, name, replace(known, useless=0))
 
 
+def cannot_tell(draft: Draft, name: str) -> None:
+    """The trial node is usable, and only work waits that needs several: one node cannot show whether jobs run there.
+
+    So it is open again, and the next node without use closes it for longer.
+    """
+    known = draft.breakers[name]
+    useless = min(known.useless, draft.policy.failure.breaker_failures - 1)
+    rest = Breaker(useless=useless, opened_count=known.opened_count, error=known.error)
+    _works(draft, name, known, rest)
+
+
 def _works(draft: Draft, name: str, known: Breaker, rest: Breaker) -> None:
     _keep(draft, name, rest)
     if known.state is not BreakerState.CLOSED:

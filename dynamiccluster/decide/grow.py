@@ -200,7 +200,12 @@ def _launch_trials(draft: Draft, queue: Queue, packing: Packing, ledger: Ledger,
             for group, outcome in zip(queue.groups, packing.outcomes, strict=True)
             if outcome.unplaced and outcome.refusals.get(name) is Refusal.CLOSED
         ]
-        if waiting:
+        trial = draft.nodes.get(draft.breakers[name].trial_node)
+        if trial is not None:
+            has = draft.memory.capacity_of(draft.resource(name).offered(trial.offer))
+            if trial.joined_at and waiting and all(match.nodes_needed(shape, has, 1) > 1 for shape in waiting):
+                breaker.cannot_tell(draft, name)
+        elif waiting:
             resource, offer = menus.kind_to_launch(draft, name)
             # of a menu, what holds the work that waits: another size would show nothing
             for choice in eligibility.choices(waiting[0], name)[:1]:

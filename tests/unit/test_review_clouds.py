@@ -6,12 +6,27 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from builders import NOW, after, cloud_view, job, node, picture, policy, resource, scheduler_view
+from builders import (
+    NOW,
+    after,
+    cloud_view,
+    host_of,
+    instance_of,
+    job,
+    jobs,
+    node,
+    picture,
+    policy,
+    resource,
+    scheduler_view,
+    shape,
+)
 
 from dynamiccluster.clouds.aws.error_map import mapped
 from dynamiccluster.decide.tick import decide
 from dynamiccluster.engine.actuator import SAME_FOR_ALL
 from dynamiccluster.model.action import Action, ActionKind, ActionResult, LaunchedInstance, Outcome
+from dynamiccluster.model.memory import Breaker, BreakerState
 from dynamiccluster.model.plan import Snapshot
 from dynamiccluster.model.worker_node import NodeState
 
@@ -85,3 +100,29 @@ def test_a_machine_that_is_protected_keeps_no_other_alive(code: str) -> None:
     assert (
         mapped(code, 400, "the instance 'i-1' may not be terminated", launching=False).error_class not in SAME_FOR_ALL
     )
+
+
+def test_a_resource_closed_for_useless_nodes_opens_again_for_work_that_no_single_node_can_do() -> None:
+    """Found by a world (seed 37): the trial node had no job that fits it, so the next trial followed, for ever."""
+    trial = node("n1", NodeState.IDLE, instance_id="i-1", joined_at=NOW - 60)
+    closed = Breaker(BreakerState.HALF_OPEN, useless=9, opened_count=2, trial_node="n1")
+    gang = job("1", shape(4, chunks=2, distinct=True))
+    snapshot = picture([trial], jobs=[gang], hosts=[host_of(trial)], instances=[instance_of(trial)])
+    snapshot = replace(snapshot, memory=replace(snapshot.memory, breakers={"r": closed}))
+    rules = policy(resource("r"))
+    first = decide(snapshot, rules, NOW)
+    assert first.memory.breakers["r"].state is BreakerState.CLOSED
+    assert first.memory.breakers["r"].useless == rules.failure.breaker_failures - 1  # one more closes it again
+    assert first.memory.breakers["r"].opened_count == 2  # and for longer
+    second = decide(replace(after(snapshot, first), results=()), rules, NOW + TICK_S)
+    assert [len(action.specs) for action in second.actions if action.kind is ActionKind.LAUNCH] == [1]
+
+
+def test_a_trial_goes_on_while_work_waits_that_one_node_can_do() -> None:
+    trial = node("n1", NodeState.IDLE, instance_id="i-1", joined_at=NOW - 60)
+    closed = Breaker(BreakerState.HALF_OPEN, useless=9, trial_node="n1")
+    waiting = [job("1", shape(4, chunks=2, distinct=True)), *jobs(9, shape(4), first=2)]
+    snapshot = picture([trial], jobs=waiting, hosts=[host_of(trial)], instances=[instance_of(trial)])
+    snapshot = replace(snapshot, memory=replace(snapshot.memory, breakers={"r": closed}))
+    plan = decide(snapshot, policy(resource("r")), NOW)
+    assert plan.memory.breakers["r"].state is BreakerState.HALF_OPEN
