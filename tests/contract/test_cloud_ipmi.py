@@ -257,7 +257,7 @@ def test_odd_settings(
 
 
 def test_wake_on_lan(tmp_path: Path) -> None:
-    """Woken by a packet, ended by a command of the site; on while a port answers."""
+    """Woken by a packet, ended by a command of the site; on while a port answers, if nothing else tells."""
     heard: list[bytes] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear, socket.socket() as port:
         ear.bind(("127.0.0.1", 0))
@@ -272,7 +272,8 @@ def test_wake_on_lan(tmp_path: Path) -> None:
             "name": "desk1",
             "power": "wake-on-lan",
             "mac": "02:00:00:00:00:07",
-            "address": "255.255.255.255",  # nobody is there
+            "address": "127.0.0.1",
+            "status_command": ["echo", "off"],
             "probe_port": port.getsockname()[1],
             "broadcast": "127.0.0.1",
             "wake_port": ear.getsockname()[1],
@@ -285,7 +286,7 @@ def test_wake_on_lan(tmp_path: Path) -> None:
         sleeper.join()
         assert heard == [b"\xff" * 6 + bytes.fromhex("020000000007") * 16]
         assert launched.instance_id == "desk1"
-        room.machines[0]["address"] = "127.0.0.1"
+        del room.machines[0]["status_command"]
         room.write()
         assert room.state("desk1") is InstanceState.ACTIVE
         room.cloud.terminate(["desk1"])
