@@ -3,6 +3,7 @@
 * ``pending`` for ``boot_s`` and ``shutting-down`` for ``stop_s``; the dead leave the list after ``forget_s``;
 * a client token used again gives the same instances, or ``IdempotentParameterMismatch``;
 * as many instances as there are, between MinCount and MaxCount (moto gives MinCount);
+* ``late``: tags and starts are accepted, and lists show them only after :meth:`Ec2Site.catch_up`;
 * faults by call, type and zone: EC2's error codes, replies lost after success, slow ones, lists that are stale, half,
   or do not show what was just made.
 """
@@ -93,6 +94,7 @@ class Ec2Site:
     hide_s: float = 0.0  # new instances are not listed for so long
     stock: int = 1_000_000  # instances there are at most
     most_vcpus: int = 0  # quota; 0 = it cannot be asked for
+    late: bool = False
     slow_s: float = 0.0
     hang_s: float = 1.0
     faults: list[Fault] = field(default_factory=list)
@@ -111,6 +113,16 @@ class Ec2Site:
         self._stopped: set[str] = set()
         self._tokens: dict[tuple[str, str], tuple[str, tuple[bytes, str, Any]]] = {}
         self._last_list: tuple[bytes, str, Any] | None = None
+        self._delayed: list[tuple[str, dict[str, Any], bytes]] = []
+        self.late = False
+
+    def catch_up(self) -> None:
+        """From now on lists show everything again."""
+        with self._lock:
+            self.late = False
+            for action, environ, body in self._delayed:
+                self._note(action, _NEW_ID.findall(self._pass_on(environ, body)[0].decode()))
+            self._delayed.clear()
 
     def reset(self) -> None:
         """A fresh region, without faults."""
@@ -158,6 +170,10 @@ class Ec2Site:
             return self._error(start, fault.code)
         if "GetServiceQuota" in environ.get("HTTP_X_AMZ_TARGET", ""):
             return self._quota(start)
+        if self.late and action in ("CreateTags", "StartInstances"):
+            with self._lock:
+                self._delayed.append((action, dict(environ), body))
+            return self._send(start, f"<{action}Response/>".encode(), "200 OK", [("Content-Type", "text/xml")])
         if action == "RunInstances":
             reply = self._run_instances(environ, asked)
         else:
@@ -233,6 +249,8 @@ class Ec2Site:
             for instance_id in instance_ids:
                 if action == "StopInstances":
                     self._stopped.add(instance_id)
+                elif action == "CreateTags":
+                    continue
                 elif action == "StartInstances":
                     self._stopped.discard(instance_id)
                 else:

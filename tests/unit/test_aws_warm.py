@@ -173,6 +173,25 @@ def test_a_repeated_launch_of_new_machines_takes_no_warm_ones(site: Ec2Site) -> 
     assert place.real()[machine.instance_id] == "stopped"
 
 
+def test_two_launches_never_take_one_machine_though_lists_are_late(site: Ec2Site) -> None:
+    place = Place(site)
+    (machine,) = place.launch("a", 1)
+    place.cloud.terminate([machine.instance_id])
+    site.late = True
+    (first,) = place.launch("b", 1)
+    (second,) = place.launch("c", 1)
+    assert first.instance_id == f"{machine.instance_id}+1"
+    assert second.instance_id.partition("+")[0] != machine.instance_id
+    listed = {one.instance_id: one.node_id for one in place.cloud.list_instances().instances}
+    assert listed == {first.instance_id: "b0", second.instance_id: "c0"}
+    place.cloud.terminate([machine.instance_id])  # by who means the machine it was
+    (again,) = place.launch("b", 1)
+    assert again.instance_id == first.instance_id
+    site.catch_up()
+    assert set(place.real().values()) == {"running"}
+    assert site.made() == 2
+
+
 def test_the_node_of_a_machine_stands_at_its_launch_index() -> None:
     long = "x" * 60
     tags = {"dynamiccluster:nodes.0": f"{long}-a {long}-b {long}-c", "dynamiccluster:nodes.1": f"{long}-d"}

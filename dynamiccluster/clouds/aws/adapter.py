@@ -81,7 +81,7 @@ class AwsCloud:
         ours: list[Mapping[str, Any]] = []
         strangers, living = 0, []
         for reservation in self._calls.pages(ec2.describe_instances, "Reservations", MaxResults=PAGE):
-            for described in reservation.get("Instances", ()):
+            for described in map(self._warm.shown, reservation.get("Instances", ())):
                 if state_of(described) is not InstanceState.GONE:
                     living.append(described)
                 if cluster_of(described) == self._cluster_id:
@@ -198,7 +198,7 @@ class AwsCloud:
             for reservation in self._calls.pages(ec2.describe_instances, "Reservations", Filters=filters):
                 found += [
                     described
-                    for described in reservation.get("Instances", ())
+                    for described in map(self._warm.shown, reservation.get("Instances", ()))
                     if cluster_of(described) == self._cluster_id and id_of(described) in wanted
                 ]
         return found

@@ -24,6 +24,7 @@ from dynamiccluster.clouds.aws.instance_map import (
     tags_of,
     to_launched,
 )
+from dynamiccluster.clouds.aws.written import Written
 from dynamiccluster.errors import DynamicClusterError, UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.exclusive import Exclusive
@@ -50,6 +51,11 @@ class WarmNodes:
             name: config for name, config in configs.items() if config.get("when_idle", "") not in ("", TERMINATE)
         }
         self._turn = Exclusive()
+        self._written = Written(calls, clock)
+
+    def shown(self, described: Described) -> Described:
+        """A machine of a list as it is, though the list may not show yet that it was taken into use again."""
+        return self._written.shown(described)
 
     def kept(self, ours: Iterable[Described]) -> set[str]:
         """Ids of the machines that stay parked: of each resource the latest, as many and as long as it says. What is
@@ -104,7 +110,7 @@ class WarmNodes:
         if resource.name not in self._configs:
             return ()
         with self._turn.after(_nothing):
-            before = self._listed({"Name": f"tag:{LAUNCH_TAG}", "Values": [launch_id]})
+            before = self._given(launch_id)
             if before:
                 return self._start([one for one in before if generation_of(one)], resource)
             stopped = self._listed({"Name": "instance-state-name", "Values": ["stopped"]})
@@ -113,9 +119,8 @@ class WarmNodes:
             taken = []
             for spec, described in zip(specs, fitting, strict=False):
                 tags = self._tags(launch_id, resource, config, spec, described)
-                with self._calls.errors():
-                    self._calls.client("ec2").create_tags(Resources=[described["InstanceId"]], Tags=_pairs(tags))
-                taken.append({**described, "Tags": _pairs({**tags_in(described), **tags})})
+                self._written.write([described["InstanceId"]], tags)
+                taken.append(self._written.shown(described))
             return self._start(taken, resource)
 
     def _tags(
@@ -136,7 +141,7 @@ class WarmNodes:
             raise
         except DynamicClusterError as error:
             log.warning("%s: %d warm machine(s) cannot be started: %s", resource.name, len(stopped), error)
-            self._mark(stopped)
+            self._written.write(stopped, self._parked())
             machines = [one for one in machines if str(one["InstanceId"]) not in stopped]
         return tuple(to_launched(one) for one in machines)
 
@@ -144,7 +149,7 @@ class WarmNodes:
         """Marked first: should the stop fail, the machine is seen running, and ended. Returned are those."""
         ids = [str(one["InstanceId"]) for one in machines]
         try:
-            self._mark(ids)
+            self._written.write_parked(ids, self._parked())
             with self._calls.errors():
                 self._calls.client("ec2").stop_instances(InstanceIds=ids, Hibernate=hibernate)
         except DynamicClusterError as error:
@@ -152,11 +157,8 @@ class WarmNodes:
             return list(machines)
         return []
 
-    def _mark(self, ids: Sequence[str]) -> None:
-        with self._calls.errors():
-            self._calls.client("ec2").create_tags(
-                Resources=list(ids), Tags=_pairs({PARKED_TAG: f"{self._clock.now():.0f}"})
-            )
+    def _parked(self) -> dict[str, str]:
+        return {PARKED_TAG: f"{self._clock.now():.0f}"}
 
     def _healthy(self, ids: Sequence[str]) -> set[str]:
         """Those of which EC2's own checks say that they are well; none if it does not answer."""
@@ -168,11 +170,19 @@ class WarmNodes:
             return set()
         return {str(one["InstanceId"]) for one in found if _well(one)}
 
+    def _given(self, launch_id: str) -> list[Described]:
+        """The machines of a launch, also those that a late list does not show as its own."""
+        found = self._listed({"Name": f"tag:{LAUNCH_TAG}", "Values": [launch_id]})
+        missing = set(self._written.of_launch(launch_id)) - {str(one["InstanceId"]) for one in found}
+        if missing:
+            found += self._listed({"Name": "instance-id", "Values": sorted(missing)})
+        return [one for one in found if tags_in(one).get(LAUNCH_TAG) == launch_id]
+
     def _listed(self, wanted: Mapping[str, Any]) -> list[Described]:
         ec2 = self._calls.client("ec2")
         filters = [{"Name": f"tag:{CLUSTER_TAG}", "Values": [self._cluster_id]}, wanted]
         return [
-            described
+            self._written.shown(described)
             for reservation in self._calls.pages(ec2.describe_instances, "Reservations", Filters=filters)
             for described in reservation.get("Instances", ())
             if _state(described) not in ("shutting-down", "terminated")
@@ -203,7 +213,3 @@ def _fits(described: Described, resource: Resource, config: Mapping[str, Any], z
 
 def _well(status: Described) -> bool:
     return all(status.get(kind, {}).get("Status") == "ok" for kind in ("InstanceStatus", "SystemStatus"))
-
-
-def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
