@@ -105,6 +105,8 @@ def _cloud_speaks(draft: Draft, node_id: str, instance: Instance | None, hosts: 
         return
     if draft.misses:
         draft.misses.pop(f"instance:{node_id}", None)
+        if instance.state is not InstanceState.STOPPED:
+            draft.misses.pop(f"stopped:{node_id}", None)
     if instance.state is InstanceState.ACTIVE and node.state in WORKING:
         return
     if not node.instance_id or (instance.address and instance.address != node.address and node.state in COMING):
@@ -125,6 +127,8 @@ def _cloud_speaks(draft: Draft, node_id: str, instance: Instance | None, hosts: 
         node = apply(draft, node_id, word, f"found in the cloud's list as {instance.instance_id}")
     if word in (NodeEvent.SEEN_STOPPED, NodeEvent.SEEN_GONE, NodeEvent.SEEN_ERROR):
         why = f"the cloud says {instance.state}" + (f": {instance.fault}" if instance.fault else "")
+        if word is NodeEvent.SEEN_STOPPED and view and _in_use(node) and not _really_stopped(draft, node, view, why):
+            return
         _lost(draft, node, word, why, instance)
     else:
         apply(draft, node_id, word, f"the cloud says {instance.state}")
@@ -149,8 +153,23 @@ def _instance_missed(draft: Draft, node: WorkerNode, view: CloudView, hosts: Hos
 
 def _host_denies(node: WorkerNode, hosts: Hosts) -> bool:
     """Whether the scheduler calls the host up: then the cloud's list alone is not believed."""
-    in_use = node.state in WORKING or node.state in (NodeState.HOLDING, NodeState.HELD)
-    return in_use and _is_up(node, hosts)
+    return _in_use(node) and _is_up(node, hosts)
+
+
+def _in_use(node: WorkerNode) -> bool:
+    return node.state in WORKING or node.state in (NodeState.HOLDING, NodeState.HELD)
+
+
+def _really_stopped(draft: Draft, node: WorkerNode, view: CloudView, why: str) -> bool:
+    """Jobs may run there, and who says "stopped" may have asked in vain, or mean a pause of a minute: as with a machine
+    that is missing, it takes several lists, some time, and no scheduler that calls the host up."""
+    key, source, rules = f"stopped:{node.node_id}", cloud_source(node.tenancy), draft.policy.failure
+    first = key not in draft.misses
+    said = draft.miss(key, source, view.started_at)
+    denied = _host_denies(node, draft.hosts)
+    if first and denied:
+        draft.event(EventKind.WARNING, f"{why}; the scheduler says that its host is up: left alone for now", node=node)
+    return said.count >= rules.missing_polls and draft.obs(source) - said.since_obs >= rules.missing_s and not denied
 
 
 def _lost(draft: Draft, node: WorkerNode, word: NodeEvent, why: str, instance: Instance | None = None) -> None:

@@ -404,7 +404,7 @@ def _enter(
     return moved
 
 
-MISSED = ("instance", "host", "unheld", "silent")
+MISSED = ("instance", "stopped", "host", "unheld", "silent")
 """What is counted as missed of a node; see ``facts``."""
 
 

@@ -124,7 +124,7 @@ class Memory:
     backoffs: Mapping[str, Backoff] = field(default_factory=dict)  # "resource:N", "launch:N", "offering:X", "tenancy:T"
     nominations: Mapping[str, Nomination] = field(default_factory=dict)  # node id
     overrides: Mapping[str, Override] = field(default_factory=dict)  # resource
-    misses: Mapping[str, Miss] = field(default_factory=dict)  # "instance:NODE", "host:NODE", "orphan:INSTANCE"
+    misses: Mapping[str, Miss] = field(default_factory=dict)  # "instance:NODE", "stopped:NODE", "orphan:INSTANCE"...
     rate_tokens: float | None = None  # launch-rate bucket; None = full
     rate_as_of_obs: float = 0.0
     spend: Spend = field(default_factory=Spend)

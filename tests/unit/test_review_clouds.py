@@ -18,6 +18,7 @@ from builders import (
     picture,
     policy,
     resource,
+    running,
     scheduler_view,
     shape,
 )
@@ -26,9 +27,11 @@ from dynamiccluster.clouds.aws.error_map import mapped
 from dynamiccluster.decide.tick import decide
 from dynamiccluster.engine.actuator import SAME_FOR_ALL
 from dynamiccluster.model.action import Action, ActionKind, ActionResult, LaunchedInstance, Outcome
+from dynamiccluster.model.host import HostState
+from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.model.memory import Breaker, BreakerState
 from dynamiccluster.model.plan import Snapshot
-from dynamiccluster.model.worker_node import NodeState
+from dynamiccluster.model.worker_node import NodeState, WorkerNode
 
 TICK_S = 20.0
 
@@ -126,3 +129,48 @@ def test_a_trial_goes_on_while_work_waits_that_one_node_can_do() -> None:
     snapshot = replace(snapshot, memory=replace(snapshot.memory, breakers={"r": closed}))
     plan = decide(snapshot, policy(resource("r")), NOW)
     assert plan.memory.breakers["r"].state is BreakerState.HALF_OPEN
+
+
+def stopped_views(state: HostState, lists: int) -> list[WorkerNode]:
+    """The node after each of so many lists that call its machine stopped, while the scheduler says that of its host."""
+    worker = node("n1", NodeState.BUSY)
+    seen = []
+    snapshot, now = picture([worker]), NOW
+    for _ in range(lists):
+        now += TICK_S
+        snapshot = replace(
+            snapshot,
+            scheduler=scheduler_view(
+                [running("7", worker.host_name)], [host_of(worker, used=1, state=state)], at=now - 1.5
+            ),
+            clouds={"t": cloud_view([instance_of(worker, InstanceState.STOPPED, fault="off")], at=now - 1.5)},
+        )
+        decided = decide(snapshot, policy(), now)
+        snapshot = after(snapshot, decided)
+        seen.append(snapshot.nodes["n1"])
+    return seen
+
+
+def test_a_machine_called_stopped_whose_host_the_scheduler_calls_up_keeps_its_jobs() -> None:
+    assert {worker.state for worker in stopped_views(HostState.UP, 60)} == {NodeState.BUSY}
+
+
+def test_a_machine_called_stopped_is_believed_after_as_many_lists_as_a_missing_one() -> None:
+    states = [worker.state for worker in stopped_views(HostState.UNKNOWN, 30)]
+    rules = policy().failure
+    patience = max(rules.missing_polls, int(rules.missing_s / TICK_S))
+    assert set(states[: patience - 1]) == {NodeState.BUSY}
+    assert NodeState.EVACUATING in states
+
+
+def test_a_host_that_is_down_is_the_second_witness_of_a_stopped_machine() -> None:
+    assert stopped_views(HostState.DOWN, 3)[-1].state is NodeState.EVACUATING
+
+
+def test_a_machine_that_runs_again_had_not_stopped() -> None:
+    worker = node("n1", NodeState.BUSY)
+    paused = picture([worker], instances=[instance_of(worker, InstanceState.STOPPED)])
+    snapshot = after(paused, decide(paused, policy(), NOW))
+    assert "stopped:n1" in snapshot.memory.misses
+    snapshot = replace(snapshot, clouds={"t": cloud_view([instance_of(worker)], at=NOW + 18)})
+    assert "stopped:n1" not in decide(snapshot, policy(), NOW + 20).memory.misses
