@@ -192,6 +192,30 @@ def test_two_launches_never_take_one_machine_though_lists_are_late(site: Ec2Site
     assert site.made() == 2
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["not started yet", "lists are late"])
+def test_a_machine_that_is_being_started_is_not_a_stopped_one(site: Ec2Site, late: bool) -> None:
+    place = Place(site)
+    (machine,) = place.launch("a", 1)
+    place.cloud.terminate([machine.instance_id])
+    site.late = late
+    if late:
+        place.launch("b", 1)
+    else:
+        site.faults.append(Fault("StartInstances", "InternalError"))
+        with pytest.raises(UnknownOutcomeError):
+            place.launch("b", 1)
+        place.cloud = aws(site, place.clock, when_idle="stop")  # which remembers nothing
+    assert place.seen() == {f"{machine.instance_id}+1": InstanceState.PENDING}
+    place.clock.at += 290
+    assert place.seen() == {f"{machine.instance_id}+1": InstanceState.PENDING}
+    place.clock.at += 20
+    assert place.seen() == {f"{machine.instance_id}+1": InstanceState.STOPPED}
+    site.faults.clear()
+    site.catch_up()
+    place.launch("b", 1)
+    assert place.seen() == {f"{machine.instance_id}+1": InstanceState.ACTIVE}
+
+
 def test_the_node_of_a_machine_stands_at_its_launch_index() -> None:
     long = "x" * 60
     tags = {"dynamiccluster:nodes.0": f"{long}-a {long}-b {long}-c", "dynamiccluster:nodes.1": f"{long}-d"}

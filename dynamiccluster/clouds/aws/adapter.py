@@ -91,7 +91,8 @@ class AwsCloud:
         completed_at = self._clock.now()
         parked = self._warm.kept(ours)
         instances = tuple(
-            _without(to_instance(one)) if one["InstanceId"] in parked else to_instance(one) for one in ours
+            _without(to_instance(one)) if one["InstanceId"] in parked else to_instance(one, completed_at)
+            for one in ours
         )
         offers = (*self._catalogue.offers(), *self._menus.offers())
         return CloudView(

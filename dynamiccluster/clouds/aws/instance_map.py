@@ -23,7 +23,12 @@ NODES_TAG = "dynamiccluster:nodes."
 where that ends with ``-NODE_ID``. ``scripts/join/machine`` reads it, too."""
 
 PARKED_TAG = "dynamiccluster:parked"
-"""Since when a machine is kept stopped, in epoch seconds; "" = it is in use again (``warm``)."""
+"""Since when a machine is kept stopped, in epoch seconds; ``taken AT SINCE`` = at AT it was taken into use, and had
+been kept since SINCE (``warm``)."""
+
+STARTING_S = 300.0
+"""For so long after it was taken a machine that is still stopped is one that starts: tags are written machine by
+machine, then all are started, and lists show that seconds later."""
 
 GENERATION_TAG = "dynamiccluster:generation"
 """How often it was taken into use again."""
@@ -79,8 +84,19 @@ def generation_of(described: Mapping[str, Any]) -> int:
 
 def parked_at(described: Mapping[str, Any]) -> float:
     """Since when it is kept stopped; 0 = it is not."""
-    text = tags_in(described).get(PARKED_TAG, "")
-    return float(text) if text.isascii() and text.isdigit() else 0.0
+    return _number(tags_in(described).get(PARKED_TAG, ""))
+
+
+def taken(at: float, since: float) -> dict[str, str]:
+    """The tag of a machine that is taken into use again."""
+    return {PARKED_TAG: f"taken {at:.0f} {since:.0f}"}
+
+
+def taken_at(described: Mapping[str, Any]) -> tuple[float, float]:
+    """When it was taken into use again, and since when it had been kept then; 0 = never."""
+    word, _, times = tags_in(described).get(PARKED_TAG, "").partition(" ")
+    at, _, since = times.partition(" ")
+    return (_number(at), _number(since)) if word == "taken" else (0.0, 0.0)
 
 
 def id_of(described: Mapping[str, Any]) -> str:
@@ -101,12 +117,15 @@ def renamed(described: Mapping[str, Any], spec: NodeSpec) -> dict[str, str]:
     return {f"{NODES_TAG}{number}": value for number, value in enumerate(values)}
 
 
-def to_instance(described: Mapping[str, Any]) -> Instance:
-    """One element of DescribeInstances."""
+def to_instance(described: Mapping[str, Any], now: float = 0.0) -> Instance:
+    """One element of DescribeInstances. ``now``: epoch seconds, to tell a machine that is about to be started."""
     tags = tags_in(described)
     node_id, host_name = _node(described, tags)
     reason = described.get("StateReason") or {}
     state = state_of(described)
+    since = taken_at(described)[0]
+    if state is InstanceState.STOPPED and since and abs(now - since) < STARTING_S:
+        state = InstanceState.PENDING
     fault = str(reason.get("Message", "")) if state in (InstanceState.GONE, InstanceState.STOPPED) else ""
     return Instance(
         id_of(described),
@@ -163,6 +182,10 @@ def _node(described: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str, s
         index -= len(words)
         number += 1
     return "", ""
+
+
+def _number(text: str) -> float:
+    return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 def _seconds(at: object) -> float:

@@ -22,6 +22,8 @@ from dynamiccluster.clouds.aws.instance_map import (
     renamed,
     tags_in,
     tags_of,
+    taken,
+    taken_at,
     to_launched,
 )
 from dynamiccluster.clouds.aws.written import Written
@@ -112,22 +114,30 @@ class WarmNodes:
         with self._turn.after(_nothing):
             before = self._given(launch_id)
             if before:
-                return self._start([one for one in before if generation_of(one)], resource)
+                return self._start(self._taken_still([one for one in before if generation_of(one)]), resource)
             stopped = self._listed({"Name": "instance-state-name", "Values": ["stopped"]})
             kept = self.kept(stopped)
             fitting = [one for one in stopped if str(one["InstanceId"]) in kept and _fits(one, resource, config, zone)]
-            taken = []
+            chosen = []
             for spec, described in zip(specs, fitting, strict=False):
                 tags = self._tags(launch_id, resource, config, spec, described)
                 self._written.write([described["InstanceId"]], tags)
-                taken.append(self._written.shown(described))
-            return self._start(taken, resource)
+                chosen.append(self._written.shown(described))
+            return self._start(chosen, resource)
+
+    def _taken_still(self, machines: Sequence[Described]) -> list[Described]:
+        """Those of a launch before, which say anew that they start if that is to be done again."""
+        for described in machines:
+            if _state(described) in _STOPPED:
+                again = taken(self._clock.now(), taken_at(described)[1])
+                self._written.write([described["InstanceId"]], again)
+        return [self._written.shown(one) for one in machines]
 
     def _tags(
         self, launch_id: str, resource: Resource, config: Mapping[str, Any], spec: NodeSpec, described: Described
     ) -> dict[str, str]:
         tags = tags_of(self._cluster_id, launch_id, resource.name, resource.offering, [spec], config["tags"])
-        again = {PARKED_TAG: "", GENERATION_TAG: str(generation_of(described) + 1)}
+        again = {GENERATION_TAG: str(generation_of(described) + 1), **taken(self._clock.now(), parked_at(described))}
         return {**tags, **renamed(described, spec), **again}
 
     def _start(self, machines: Sequence[Described], resource: Resource) -> tuple[LaunchedInstance, ...]:
