@@ -97,6 +97,7 @@ def test_cancel_does_nothing(site: Site, visit: Opener) -> None:
     before = last_command(site)["seq"]
     page = visit(site, f"/nodes/{node['node_id']}")
     page.get_by_role("button", name="Hold", exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.get_by_role("button", name="Delete").click()

@@ -53,8 +53,14 @@ def test_the_embedded_site_and_the_server_are_given_what_they_know() -> None:
     assert cloud.items() >= {field.name: field.default for field in fields(TenancyLimits)}.items()
     server = AdminServer().model_dump()
     server["address"], server["socket_path"] = server.pop("bind_address"), server.pop("socket")
-    assert server == {field.name: field.default for field in fields(ApiSettings)} | {
-        "socket_path": "/run/dynamiccluster/api.sock"
+    assert (server.pop("proxy"), server.pop("pam")) == (None, None)  # nobody is let in by others unless it is said
+    plain = {field.name: field.default for field in fields(ApiSettings) if field.name in server}
+    assert server == plain | {"socket_path": "/run/dynamiccluster/api.sock"}
+    left = {field.name for field in fields(ApiSettings)} - server.keys()
+    assert {name for name in left if not name.startswith(("proxy_", "pam_"))} == {
+        "proxies",
+        "series_file",
+        "static_folder",
     }
 
 

@@ -26,6 +26,8 @@ PLANTED = "pl4nted-s3cret"
 SECRETS = """
 dynamic-cluster:
   cluster_id: test
+  admin-server:
+    proxy: {addresses: [127.0.0.1], user_header: X-User, secret: KEY-12-of-a-proxy}
   config-checker:
     plugin:
       name: a.B
@@ -66,6 +68,7 @@ def test_the_planted_file_covers_every_secret_key() -> None:
         "application_credential_secret",
         "access_key_id",
         "secret_access_key",
+        "secret",
     }
     assert descend(Settings, ("cloud", "x", "type=aws", "config", "secret_access_key"))[1] is not None
 
@@ -82,11 +85,11 @@ def test_nothing_shows_a_planted_secret(tmp_path: Path) -> None:
         "\n".join(map(str, result.notices)),
         "\n".join(render(*check(result.path, schedulers=(), clouds=()))),
     ]
-    for number in (3, 5, 6, 8, 10, 11, 1, 2):  # 4, 7 and 9 stand inside URLs, which only ``redacted`` cleans
+    for number in (3, 5, 6, 8, 10, 11, 12, 1, 2):  # 4, 7 and 9 stand inside URLs, which only ``redacted`` cleans
         for text in shown:
             assert f"{PLANTED}-{number}" not in text
     assert PLANTED not in shown[0]
-    assert shown[0].count(HIDDEN) == 11
+    assert shown[0].count(HIDDEN) == 12
     assert "visible" in shown[0]
 
 
