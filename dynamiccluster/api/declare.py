@@ -117,6 +117,7 @@ class Operation:
     takes: tuple[Param[Any], ...] = ()
     body: type[BaseModel] | None = None
     role: Role | None = None  # ``None``: viewer for reading, operator for changing
+    agents: bool = False  # whether a node's agent may ask it, too; the handler looks for which node
     also: tuple[int, ...] = ()  # statuses besides those that all have
     media: str = "application/json"
     status: int = 200  # when all is well
@@ -130,6 +131,9 @@ class Operation:
             return self.role
         return Role.VIEWER if method in {"GET", "HEAD"} else Role.OPERATOR
 
+    def admits(self, role: Role, method: str) -> bool:
+        return role >= self.needs(method) or (self.agents and role is Role.AGENT)
+
 
 def operation(
     summary: str,
@@ -138,12 +142,13 @@ def operation(
     takes: tuple[Param[Any], ...] = (),
     body: type[BaseModel] | None = None,
     role: Role | None = None,
+    agents: bool = False,
     also: tuple[int, ...] = (),
     media: str = "application/json",
     status: int = 200,
 ) -> Callable[[Function], Function]:
     """Declares a handler's verb."""
-    declared = Operation(summary, answer, takes, body, role, also, media, status)
+    declared = Operation(summary, answer, takes, body, role, agents, also, media, status)
 
     def mark(function: Function) -> Function:
         function.__dict__["operation"] = declared

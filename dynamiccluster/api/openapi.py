@@ -129,7 +129,7 @@ def _operation(path: str, handler: type[object], method: str, found: Operation) 
     entry: dict[str, Any] = {
         "operationId": f"{method}_{re.sub(r'[^a-z0-9]+', '_', path.lower()).strip('_') or 'root'}",
         "summary": found.summary,
-        "description": f"Role: {needed.name.lower()}.",
+        "description": f"Role: {needed.name.lower()}{', or agent of that node' if found.agents else ''}.",
         "tags": ["ours" if path.startswith("/api/") or handler.__module__.endswith("health") else "original"],
         "responses": {str(status): _response(found, status) for status in statuses(found, method, path)},
     }

@@ -49,7 +49,8 @@ def _answer(path: str, found: Operation) -> str:
 
 def _role(found: Operation, method: str) -> str:
     needed = found.needs(method.upper())
-    return "none" if needed is Role.NOBODY else needed.name.lower()
+    name = "none" if needed is Role.NOBODY else needed.name.lower()
+    return f"{name}, or agent of that node" if found.agents else name
 
 
 def _parameters(routes: Iterable[Route]) -> str:

@@ -80,7 +80,7 @@ class SessionDoc(Document):
     """Who asks, and what may be done."""
 
     name: Text
-    role: str = Field(description="nobody, viewer, operator or admin")
+    role: str = Field(description="nobody, agent, viewer, operator or admin")
     via: str = Field(description="anonymous, socket, token, session or proxy")
     csrf: str = Field(description='goes into the header X-CSRF-Token of every change; "" = not needed')
     expires_at: Instant

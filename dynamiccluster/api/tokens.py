@@ -16,19 +16,21 @@ from dynamiccluster.errors import BadConfigError
 TOKEN_PREFIX = "dct_"  # noqa: S105 -- a recognisable start, so that scanners find leaked tokens
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}\Z")
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
-_EXPECTED = "expected NAME:ROLE:sha256:HEX with the role viewer, operator or admin"
+_EXPECTED = "expected NAME:ROLE:sha256:HEX with the role agent, viewer, operator or admin"
 
 
 class Role(IntEnum):
-    """What a caller may do; each may do what those before may."""
+    """What a caller may do; from the viewer on, each may do what those before may."""
 
     NOBODY = 0
-    VIEWER = 1  # look
-    OPERATOR = 2  # hold, launch, delete, freeze ...: nodes and resources
-    ADMIN = 3  # change how the service works: automatic mode, observe-only, adopting, reading the configuration again
+    AGENT = 1  # a program on a node: say that this node's machine is taken away, and nothing else, not even look
+    VIEWER = 2  # look
+    OPERATOR = 3  # hold, launch, delete, freeze ...: nodes and resources
+    ADMIN = 4  # change how the service works: automatic mode, observe-only, adopting, reading the configuration again
 
 
-ROLES = {role.name.lower(): role for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN)}
+ROLES = {role.name.lower(): role for role in (Role.AGENT, Role.VIEWER, Role.OPERATOR, Role.ADMIN)}
+"""Roles that a token may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,16 +35,23 @@ _file = click.option(
 def token() -> None:
     """Make, list and revoke tokens of the REST API.
 
-    A viewer looks; an operator also changes nodes and resources; an admin also changes how the service works.
+    A viewer looks; an operator also changes nodes and resources; an admin also changes how the service works. An
+    agent, on a node, may only say that this node's machine is taken away.
     """
 
 
 @token.command("add")
 @click.argument("name")
-@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="operator", show_default=True)
+@click.option(
+    "--role", type=click.Choice(["agent", "viewer", "operator", "admin"]), default="operator", show_default=True
+)
 @_file
 def add_token(name: str, role: str, path: str) -> None:
-    """Make a token called NAME and print it: it is stored nowhere and cannot be shown again."""
+    """Make a token called NAME and print it: it is stored nowhere and cannot be shown again.
+
+    An agent's token is believed from the address of the node it speaks of; if NAME is a node's host name, it is
+    believed from anywhere, for that node only.
+    """
     from dynamiccluster.api.tokens import ROLES, make_token
 
     secret, made = make_token(name, ROLES[role])

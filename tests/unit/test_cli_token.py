@@ -31,6 +31,14 @@ def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     assert json.loads(run(path, "list", "-o", "json").stdout) == {"tokens": [{"name": "ada", "role": "viewer"}]}
 
 
+def test_an_agent_s_token_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    secret = run(path, "add", "nodes", "--role", "agent").stdout.strip()
+    kept = TokenFile(str(path)).find(secret)
+    assert kept is not None
+    assert kept.role is Role.AGENT
+
+
 def test_a_running_service_knows_new_and_revoked_tokens_at_once(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     first = run(path, "add", "first").stdout.strip()

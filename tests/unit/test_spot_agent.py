@@ -106,7 +106,16 @@ def test_a_service_that_does_not_answer_is_told_again(site: tuple[Site, str], tm
     assert [body["kind"] for _, _, body in one.said][-1] == "reclaim"
 
 
-@pytest.mark.parametrize("word", ["service=ftp://x", 'service=http://x" -o /etc/passwd', 'service_ca_file=/a"b'])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "service=ftp://x",
+        "service=http://10.0.0.1:8001",
+        "service=http://localhost.example.org",
+        'service=http://x" -o /etc/passwd',
+        'service_ca_file=/a"b',
+    ],
+)
 def test_odd_settings_are_refused(site: tuple[Site, str], tmp_path: Path, word: str) -> None:
     ended = run(tmp_path, site[1], word)
     assert ended.returncode == 1

@@ -103,7 +103,8 @@ class ApiHandler(RequestHandler):
             needed = self.operation.needs(method)
         if self.open_to_all:
             needed = Role.NOBODY
-        if self.caller.role < needed:
+        admitted = self.operation is not None and self.operation.admits(self.caller.role, method)
+        if self.caller.role < needed and not admitted:
             if self.caller.role is Role.NOBODY and self.caller.via is auth.Via.ANONYMOUS:
                 raise ApiError(HTTPStatus.UNAUTHORIZED, "token-needed", "send 'Authorization: Bearer TOKEN', or log in")
             if self.caller.via is auth.Via.ANONYMOUS:

@@ -48,6 +48,8 @@ class LogIn(ApiHandler):
             raise ApiError(HTTPStatus.BAD_REQUEST, "bad-value", "token: expected either it or user", "token")
         if wish.token:
             found = gate.with_token(self.request, wish.token)
+            if found.role < Role.VIEWER:
+                raise ApiError(HTTPStatus.FORBIDDEN, "role", f"{found.name} is {found.role.name.lower()}: no log-in")
         else:
             found = await self._with_password(wish.user, wish.password)
         name, role_now = found.name, partial(gate.role_now, found)
