@@ -40,6 +40,7 @@ class Offer:
     reckoned: float = 0.0  # what an hour is reckoned to cost, interruptions included
     spot: bool = False
     closed: bool = False  # sold out for the moment
+    unaffordable: bool = False  # without a price where there is a budget
 
     @property
     def key(self) -> str:
@@ -166,8 +167,10 @@ def _of_menu(offer: Offer, refuses: Callable[[Offer], Refusal | None]) -> tuple[
 def in_turn(fitting: Sequence[Offer], *, patient: bool) -> tuple[Offer, ...]:
     """Of the choices that hold a shape those whose turn it is: spot, and the others when there is none to be had.
 
-    ``patient``: it is worth waiting for spot capacity.
+    ``patient``: it is worth waiting for spot capacity. What has no price where there is a budget has no turn beside
+    what has one.
     """
+    fitting = [choice for choice in fitting if not choice.unaffordable] or fitting
     spot = tuple(choice for choice in fitting if choice.spot)
     others = tuple(choice for choice in fitting if not choice.spot)
     if not others or any(not choice.closed for choice in spot) or (spot and patient):

@@ -151,7 +151,9 @@ class Ledger:
         ):
             if resource.tenancy in quota:
                 bounds.append((quota[resource.tenancy] // each, Refusal.QUOTA))
-        if resource.billable:
+        if unaffordable(self.draft, resource):
+            bounds.append((0, Refusal.NO_PRICE))
+        elif resource.billable:
             bounds += self._budget_bounds(resource)
         return bounds
 
@@ -166,6 +168,12 @@ class Ledger:
             left = limits.budget_per_month - self.draft.memory.spend.amount - self.rate_per_hour * horizon_h
             bounds.append((_whole(left / (price * horizon_h)) if horizon_h > 0 else 0, Refusal.BUDGET_MONTH))
         return bounds
+
+
+def unaffordable(draft: Draft, resource: Resource) -> bool:
+    """Whether a node might cost more than a budget allows, because nobody knows what it costs."""
+    limits = draft.policy.limits
+    return resource.unpriced and bool(limits.budget_per_hour or limits.budget_per_month)
 
 
 def passing(draft: Draft, name: str, refusal: Refusal) -> bool:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dynamiccluster.decide import breaker, interruptions
+from dynamiccluster.decide import breaker, interruptions, limits
 from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.decide.eligible import Offer, in_turn
 from dynamiccluster.model.capacity import Capacity
@@ -41,13 +41,14 @@ class _Graded:
 
     offer: CloudOffer
     closed: bool
+    unaffordable: bool
     tier: int
     reckoned: float  # what an hour is reckoned to cost
     nodes: int  # of this offering, there or on their way
 
     @property
-    def order(self) -> tuple[bool, int, float, int, str]:
-        return (self.closed, self.tier, self.reckoned, self.nodes, self.offer.offering)
+    def order(self) -> tuple[bool, bool, int, float, int, str]:
+        return (self.unaffordable, self.closed, self.tier, self.reckoned, self.nodes, self.offer.offering)
 
 
 def choices(draft: Draft, resource: Resource) -> list[Offer]:
@@ -95,21 +96,22 @@ def _wanted(menu: Menu, offer: CloudOffer) -> bool:
 
 
 def _graded(draft: Draft, resource: Resource, menu: Menu, offer: CloudOffer, nodes: int) -> _Graded:
-    closed = breaker.gate(draft, resource.offered(offer)) is not None
+    offered = resource.offered(offer)
+    closed, unaffordable = breaker.gate(draft, offered) is not None, limits.unaffordable(draft, offered)
     price = offer.price_per_hour or UNKNOWN_PRICE * offer.capacity.cores
     if offer.market != SPOT:
         tier = offer.priority if menu.on_demand_strategy is OnDemandStrategy.PRIORITIZED else 0
-        return _Graded(offer, closed, tier, price, nodes)
+        return _Graded(offer, closed, unaffordable, tier, price, nodes)
     rate = interruptions.rate_per_hour(draft, offer.offering)
     match menu.spot_strategy:
         case SpotStrategy.CAPACITY_OPTIMIZED:
-            return _Graded(offer, closed, _rank(rate), price, nodes)
+            return _Graded(offer, closed, unaffordable, _rank(rate), price, nodes)
         case SpotStrategy.CAPACITY_OPTIMIZED_PRIORITIZED:
-            return _Graded(offer, closed, _rank(rate) * PRIORITIES + offer.priority, price, nodes)
+            return _Graded(offer, closed, unaffordable, _rank(rate) * PRIORITIES + offer.priority, price, nodes)
         case SpotStrategy.PRICE_CAPACITY_OPTIMIZED:
-            return _Graded(offer, closed, 0, price * (1.0 + rate * LOST_H), nodes)
+            return _Graded(offer, closed, unaffordable, 0, price * (1.0 + rate * LOST_H), nodes)
         case _:
-            return _Graded(offer, closed, 0, price, nodes)
+            return _Graded(offer, closed, unaffordable, 0, price, nodes)
 
 
 def _rank(rate: float) -> int:
@@ -122,7 +124,9 @@ def _choice(draft: Draft, resource: Resource, menu: Menu, graded: Iterable[_Grad
     first = ranked[0]
     alike: tuple[CloudOffer, ...] = ()
     if menu.spot_strategy is SpotStrategy.DIVERSIFIED and first.offer.market == SPOT:
-        near = [one for one in ranked if not one.closed and one.reckoned <= ALIKE * first.reckoned]
+        near = [
+            one for one in ranked if not (one.closed or one.unaffordable) and one.reckoned <= ALIKE * first.reckoned
+        ]
         alike = tuple(one.offer for one in sorted(near, key=lambda one: (one.nodes, one.reckoned, one.offer.offering)))
     offered = resource.offered(first.offer)
     return Offer(
@@ -135,4 +139,5 @@ def _choice(draft: Draft, resource: Resource, menu: Menu, graded: Iterable[_Grad
         reckoned=first.reckoned,
         spot=first.offer.market == SPOT,
         closed=first.closed,
+        unaffordable=first.unaffordable,
     )

@@ -72,12 +72,21 @@ NAMED = 5
 """Nodes or jobs named in one entry; the entry says how many there are."""
 
 BINDING = {
-    Refusal.BUDGET_HOUR: (AttentionKind.BUDGET, Severity.WARNING, "the hourly budget"),
-    Refusal.BUDGET_MONTH: (AttentionKind.BUDGET, Severity.CRITICAL, "the monthly budget"),
-    Refusal.CLUSTER_NODES: (AttentionKind.LIMIT, Severity.WARNING, "the limit of nodes of the whole installation"),
-    Refusal.CLUSTER_CORES: (AttentionKind.LIMIT, Severity.WARNING, "the limit of cores of the whole installation"),
-    Refusal.QUOTA: (AttentionKind.LIMIT, Severity.WARNING, "the cloud's quota"),
-    Refusal.MAX_NODES: (AttentionKind.LIMIT, Severity.INFO, "the maximum of a resource"),
+    Refusal.BUDGET_HOUR: (AttentionKind.BUDGET, Severity.WARNING, "The hourly budget is reached"),
+    Refusal.NO_PRICE: (AttentionKind.BUDGET, Severity.WARNING, "There is a budget, and prices are not known"),
+    Refusal.BUDGET_MONTH: (AttentionKind.BUDGET, Severity.CRITICAL, "The monthly budget is reached"),
+    Refusal.CLUSTER_NODES: (
+        AttentionKind.LIMIT,
+        Severity.WARNING,
+        "The limit of nodes of the whole installation is reached",
+    ),
+    Refusal.CLUSTER_CORES: (
+        AttentionKind.LIMIT,
+        Severity.WARNING,
+        "The limit of cores of the whole installation is reached",
+    ),
+    Refusal.QUOTA: (AttentionKind.LIMIT, Severity.WARNING, "The cloud's quota is reached"),
+    Refusal.MAX_NODES: (AttentionKind.LIMIT, Severity.INFO, "The maximum of a resource is reached"),
 }
 """Limits that keep jobs waiting though a resource would fit them."""
 
@@ -174,14 +183,14 @@ def _limits(model: ReadModel) -> Iterator[Attention]:
             resources[refusal].add(name)
         for refusal in set(report.refusals.values()):
             waiting[refusal] += report.unplaced
-    for refusal, (kind, severity, what) in BINDING.items():
+    for refusal, (kind, severity, title) in BINDING.items():
         if waiting[refusal]:
             names = sorted(resources[refusal])
             yield Attention(
                 f"limit:{refusal.value}",
                 severity,
                 kind,
-                f"{what[0].upper()}{what[1:]} is reached",
+                title,
                 f"{waiting[refusal]} task(s) wait that could run in {', '.join(names[:NAMED])}.",
                 resource=names[0] if len(names) == 1 else "",
                 count=waiting[refusal],

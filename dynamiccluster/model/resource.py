@@ -83,6 +83,11 @@ class Resource:
         return f"resource:{self.name}"
 
     @property
+    def unpriced(self) -> bool:
+        """Whether it costs what nobody knows. Without a menu, no price is the configuration's own word: nothing."""
+        return self.menu is not None and not self.billable
+
+    @property
     def billable(self) -> bool:
         return self.price_per_hour > 0
 

@@ -10,7 +10,7 @@ from typing import Any
 import builders as b
 
 from dynamiccluster.api.pictures.resources import cost_doc, cost_per_hour
-from dynamiccluster.decide import interruptions
+from dynamiccluster.decide import interruptions, tick
 from dynamiccluster.decide.offers import with_offers
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.model.action import ActionKind, ActionResult, Outcome
@@ -302,3 +302,42 @@ def test_people_are_shown_what_each_node_costs() -> None:
 def test_a_trial_is_of_a_size_that_holds_the_work_that_waits() -> None:
     half_open = b.memory(breakers={"m": Breaker(BreakerState.HALF_OPEN)})
     assert buy(b.jobs(1, b.shape(16, chunks=2, distinct=True)), *ALL, memory=half_open) == {SPOT_16.offering: 1}
+
+
+# -- prices that nobody knows ---------------------------------------------------------------------------------
+
+BUDGET = Limits(budget_per_hour=1.0)
+
+
+def test_what_has_no_price_is_not_bought_where_there_is_a_budget() -> None:
+    for limits in (BUDGET, Limits(budget_per_month=100.0)):
+        snapshot = picture(b.jobs(5, b.shape(64)), [offer("huge", 64, 0.0)])
+        rules = b.policy(menu(), limits=limits)
+        plan = b.plan(snapshot, rules)
+        assert not bought(plan)
+        assert plan.demand.reports[0].refusals == {"m": Refusal.NO_PRICE}
+        told = tick.answer(b.after(snapshot, plan), rules, b.NOW, plan.demand, b.job("1", b.shape(64)))
+        assert told.limit == "no-price"
+        assert "price" in told.summary
+
+
+def test_without_a_budget_it_is_bought() -> None:
+    assert buy(b.jobs(1, b.shape(64)), offer("huge", 64, 0.0)) == {offer("huge", 64, 0.0).offering: 1}
+
+
+def test_what_has_no_price_does_not_stand_in_the_way_of_what_has_one() -> None:
+    unpriced = (offer("four", 4, 0.0), offer("sixteen", 16, 0.0, zone="b"), offer("four", 4, 0.0, "on-demand"))
+    limits = Limits(budget_per_hour=1.0)
+    assert buy(b.jobs(1, b.shape(4)), *unpriced, OWN_4, limits=limits) == {OWN_4.offering: 1}
+    assert buy(b.jobs(1, b.shape(4)), *unpriced, SPOT_4, limits=limits) == {SPOT_4.offering: 1}
+    assert buy((), *unpriced, OWN_4, of=menu(least=1), limits=limits) == {OWN_4.offering: 1}
+
+
+def test_an_operator_is_told_that_a_price_is_lacking() -> None:
+    snapshot = replace(
+        picture((), [offer("huge", 64, 0.0)]),
+        commands=(Command("c", CommandKind.LAUNCH, "op", "m", 1),),
+    )
+    (reply,) = b.plan(snapshot, b.policy(menu(), limits=BUDGET)).replies
+    assert reply.code is not ReplyCode.OK
+    assert "price" in reply.message

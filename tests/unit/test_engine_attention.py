@@ -67,6 +67,7 @@ CASES = [
     ),
     ("limit:quota", with_refusal(Refusal.QUOTA), Severity.WARNING, AttentionKind.LIMIT),
     ("limit:budget-hour", with_refusal(Refusal.BUDGET_HOUR), Severity.WARNING, AttentionKind.BUDGET),
+    ("limit:no-price", with_refusal(Refusal.NO_PRICE), Severity.WARNING, AttentionKind.BUDGET),
     (
         "limit:budget-month",
         with_memory(Memory(spend=Spend("2023-11", 501.0, NOW))),
