@@ -150,6 +150,24 @@ def test_a_warm_one_that_does_not_start_goes_back(site: Ec2Site) -> None:
     assert place.launch("c", 1)[0].instance_id == f"{machine.instance_id}+2"
 
 
+def test_one_that_went_back_is_nobodys_and_grows_old(site: Ec2Site) -> None:
+    place = Place(site, warm_max_age_s=1000)
+    (machine,) = place.launch("a", 1)
+    place.cloud.terminate([machine.instance_id])
+    site.faults.append(Fault("StartInstances", "InsufficientInstanceCapacity"))
+    place.clock.at += 900
+    (new,) = place.launch("b", 1)
+    listed = {one.instance_id: one for one in place.cloud.list_instances().instances}
+    assert listed[new.instance_id].node_id == "b0"
+    back = listed[f"{machine.instance_id}+1"]
+    assert (back.state, back.node_id, back.launch_id) == (InstanceState.GONE, "", "")
+    site.faults.clear()
+    assert [one.instance_id for one in place.launch("b", 1)] == [new.instance_id]  # what was refused stays so
+    assert place.real()[machine.instance_id] == "stopped"
+    place.clock.at += 101
+    assert place.seen()[f"{machine.instance_id}+1"] is InstanceState.STOPPED  # which the engine has ended
+
+
 @pytest.mark.parametrize("code", ["lost", "InternalError"])
 def test_a_repeated_launch_has_the_same_machine(site: Ec2Site, code: str) -> None:
     place = Place(site)

@@ -210,8 +210,8 @@ _FILTER_VALUES = 200
 
 
 def _without(instance: Instance) -> Instance:
-    """A parked machine, as the engine sees it."""
-    return replace(instance, state=InstanceState.GONE)
+    """A parked machine, as the engine sees it. Nobody's: its tags may name a node that another machine is."""
+    return replace(instance, state=InstanceState.GONE, launch_id="", node_id="")
 
 
 def _token(text: str) -> str:

@@ -114,7 +114,7 @@ class WarmNodes:
         with self._turn.after(_nothing):
             before = self._given(launch_id)
             if before:
-                return self._start(self._taken_still([one for one in before if generation_of(one)]), resource)
+                return self._start(self._taken_still(before), resource)
             stopped = self._listed({"Name": "instance-state-name", "Values": ["stopped"]})
             kept = self.kept(stopped)
             fitting = [one for one in stopped if str(one["InstanceId"]) in kept and _fits(one, resource, config, zone)]
@@ -126,12 +126,14 @@ class WarmNodes:
             return self._start(chosen, resource)
 
     def _taken_still(self, machines: Sequence[Described]) -> list[Described]:
-        """Those of a launch before, which say anew that they start if that is to be done again."""
-        for described in machines:
+        """Those of a launch before, which say anew that they start if that is to be done again. What went back remains
+        there: other machines were asked for in its place."""
+        still = [one for one in machines if generation_of(one) and not parked_at(one)]
+        for described in still:
             if _state(described) in _STOPPED:
                 again = taken(self._clock.now(), taken_at(described)[1])
                 self._written.write([described["InstanceId"]], again)
-        return [self._written.shown(one) for one in machines]
+        return [self._written.shown(one) for one in still]
 
     def _tags(
         self, launch_id: str, resource: Resource, config: Mapping[str, Any], spec: NodeSpec, described: Described
@@ -151,7 +153,10 @@ class WarmNodes:
             raise
         except DynamicClusterError as error:
             log.warning("%s: %d warm machine(s) cannot be started: %s", resource.name, len(stopped), error)
-            self._written.write(stopped, self._parked())
+            for described in machines:
+                if str(described["InstanceId"]) in stopped:  # as old as it was, or it would never grow too old
+                    since = taken_at(described)[1] or self._clock.now()
+                    self._written.write([described["InstanceId"]], {PARKED_TAG: f"{since:.0f}"})
             machines = [one for one in machines if str(one["InstanceId"]) not in stopped]
         return tuple(to_launched(one) for one in machines)
 
@@ -159,16 +164,13 @@ class WarmNodes:
         """Marked first: should the stop fail, the machine is seen running, and ended. Returned are those."""
         ids = [str(one["InstanceId"]) for one in machines]
         try:
-            self._written.write_parked(ids, self._parked())
+            self._written.write_parked(ids, {PARKED_TAG: f"{self._clock.now():.0f}"})
             with self._calls.errors():
                 self._calls.client("ec2").stop_instances(InstanceIds=ids, Hibernate=hibernate)
         except DynamicClusterError as error:
             log.warning("%d machine(s) cannot be kept, and are ended: %s", len(ids), error)
             return list(machines)
         return []
-
-    def _parked(self) -> dict[str, str]:
-        return {PARKED_TAG: f"{self._clock.now():.0f}"}
 
     def _healthy(self, ids: Sequence[str]) -> set[str]:
         """Those of which EC2's own checks say that they are well; none if it does not answer."""
