@@ -32,6 +32,10 @@ class SiteError(Exception):
         self.kind = kind
 
 
+class UnsentError(SiteError):
+    """Nothing was asked of anybody: it is certain that nothing happened. Any other failure may have done its work."""
+
+
 class LateError(Exception):
     """A program did not end in time and was killed. Whether it did its work is not known."""
 
@@ -94,7 +98,7 @@ def run(argv: Sequence[str], timeout_s: float, given: str = "") -> subprocess.Co
     """Run a program to its end.
 
     :raises LateError: after ``timeout_s``.
-    :raises SiteError: there is no such program.
+    :raises UnsentError: there is no such program.
     """
     try:
         return subprocess.run(
@@ -110,7 +114,7 @@ def run(argv: Sequence[str], timeout_s: float, given: str = "") -> subprocess.Co
     except subprocess.TimeoutExpired as error:
         raise LateError(f"{argv[0]} {argv[-1]} did not end within {timeout_s:g} s") from error
     except (OSError, ValueError) as error:
-        raise SiteError("bad-config", f"{argv[0]} cannot be run: {error}") from error
+        raise UnsentError("bad-config", f"{argv[0]} cannot be run: {error}") from error
 
 
 @contextlib.contextmanager

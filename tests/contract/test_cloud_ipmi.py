@@ -150,6 +150,38 @@ def test_a_machine_that_was_asked_too_late_stays_in_use(room: Room) -> None:
     assert again.instance_id == "blade1"
 
 
+def on_fails(room: Room, does: str) -> None:
+    """``ipmitool chassis power on`` says that its session is lost; before, it ``does`` something."""
+    wrapper = room.place / "on-fails"
+    real = " ".join(room.defaults["ipmitool"])
+    lost = f'{does}; echo "Close Session command failed" >&2; exit 1'
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *" on") {lost};; esac\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    room.defaults["ipmitool"] = [str(wrapper)]
+    room.write()
+
+
+def test_a_machine_that_came_on_though_the_reply_was_lost_stays_in_use(room: Room) -> None:
+    on_fails(room, f'{" ".join(room.defaults["ipmitool"])} "$@"')
+    (machine,) = room.cloud.launch("l1", RESOURCE, specs("small-a"))
+    assert (machine.node_id, room.on()) == ("id-small-a", ["blade1"])
+    room.end("blade1")
+    assert room.on() == []
+
+
+def test_a_machine_whose_controller_is_lost_with_the_reply_stays_in_use(room: Room) -> None:
+    on_fails(room, f"echo on >{room.bmcs}/blade1; echo timeout >{room.bmcs}/blade1.fault")
+    room.cloud.launch("l1", RESOURCE, specs("small-a"))
+    assert room.state("blade1") is InstanceState.UNKNOWN
+
+
+def test_a_machine_that_is_seen_off_after_a_failure_is_free_again(room: Room) -> None:
+    on_fails(room, ":")
+    with pytest.raises(TransientError, match="Close Session"):
+        room.cloud.launch("l1", RESOURCE, specs("small-a"))
+    assert room.cloud.list_instances().instances == ()
+
+
 def test_machines_that_are_on_without_us_are_somebodys(room: Room) -> None:
     (room.bmcs / "blade1").write_text("on\n")
     (room.bmcs / "blade2.fault").write_text("Error: Unable to establish session")

@@ -156,6 +156,29 @@ def test_what_does_not_answer_is_an_unknown_outcome_that_the_next_launch_settles
     assert (instance.instance_id, instance.state) == (machine.instance_id, InstanceState.ACTIVE)
 
 
+@pytest.mark.parametrize("verb", ["define", "start"])
+def test_a_launch_whose_reply_is_lost_is_taken_away_again(site: Hypervisor, verb: str) -> None:
+    site.fault(f"lost-{verb}")
+    with pytest.raises(TransientError, match="Connection reset"):
+        site.cloud.launch("l1", RESOURCE, specs("small-a"))
+    assert site.left() == []
+
+
+@pytest.mark.parametrize("verb", ["define", "start"])
+def test_what_cannot_be_taken_away_again_is_an_unknown_outcome(site: Hypervisor, verb: str) -> None:
+    """A machine that runs is not to be launched a second time elsewhere, also where another one has started."""
+    site.cloud.launch("l1", RESOURCE, specs("a"))
+    site.fault(f"lost-{verb}", "Failed to connect socket to '/run/libvirt/libvirt-sock'")
+    with pytest.raises(UnknownOutcomeError, match="cannot be taken away"):
+        site.cloud.launch("l1", RESOURCE, specs("a", "b"))
+    assert len(list((site.host / "domains").glob("*.xml"))) == 2
+    for name in (f"lost-{verb}", "broken"):
+        (site.host / name).unlink()
+    assert len(site.cloud.launch("l1", RESOURCE, specs("a", "b"))) == 2
+    assert {one.state for one in site.cloud.list_instances().instances} == {InstanceState.ACTIVE}
+    assert len(site.cloud.list_instances().instances) == 2
+
+
 def test_an_interrupted_launch_is_seen_as_stopped_after_a_while(site: Hypervisor) -> None:
     site.settings["start_s"] = 0.0
     site.write()

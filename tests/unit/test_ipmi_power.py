@@ -121,3 +121,14 @@ def test_a_status_command_knows_better_than_the_network(
     monkeypatch.setattr(script.socket, "create_connection", answering(NOBODY))
     (shown,) = script.listed(room(tmp_path, status_command=["echo", says]), {})["instances"]
     assert shown["state"] == state
+
+
+def test_a_packet_that_could_not_be_sent_wakes_nobody(script: Any, tmp_path: Path) -> None:
+    """That is certain: the machine is free again."""
+    settings = room(tmp_path, status_command=["echo", "off"], broadcast="::1")
+    (tmp_path / "machines.json").unlink()
+    nodes = [{"node_id": "n", "host_name": "h"}]
+    wish = {"cluster_id": "c", "launch_id": "l", "resource": {"name": "r"}, "nodes": nodes}
+    with pytest.raises(script.SiteError, match="cannot be sent"):
+        script.launch(settings, wish)
+    assert json.loads((tmp_path / "machines.json").read_text()) == {}
