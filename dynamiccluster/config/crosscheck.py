@@ -20,6 +20,7 @@ from dynamiccluster.config.schema_cloud_simulated import SimulatedResource
 from dynamiccluster.config.schema_cloud_xspot import XspotResource, xspot_findings
 from dynamiccluster.config.schema_cluster_htcondor import HtcondorCluster
 from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
+from dynamiccluster.config.tenancies import account_of
 from dynamiccluster.config.to_policy import cloud_kind, prefix_of, tenancy_of, timers_of
 
 Finding = tuple[Path, str, str]
@@ -169,6 +170,19 @@ def _tenancies(settings: Settings) -> Iterator[Finding]:
                 yield (*where[:2], "config", key), text, "the same value, or another `tenancy`"
 
 
+def _accounts(settings: Settings) -> Iterator[Finding]:
+    """Each of two tenancies of one account would see, count and end the machines of the other as its own orphans."""
+    first: dict[tuple[str | None, ...], tuple[str, str]] = {}
+    told = set()
+    for name, item in settings.cloud.items():
+        account, tenancy = account_of(item), tenancy_of(item)
+        other, other_name = first.setdefault(account, (tenancy, name)) if account else (tenancy, name)
+        if other != tenancy and tenancy not in told:
+            told.add(tenancy)
+            text = f"{tenancy!r} has the account and place of {other!r} (resource {other_name})"
+            yield ("cloud", name, "tenancy"), text, f"{other!r}: one tenancy for each account, project and region"
+
+
 def _shared(item: CloudResource, other: CloudResource) -> Iterator[tuple[str, object, object]]:
     """Keys that all resources of a tenancy must agree on: they are asked through one connection."""
     agreed = {
@@ -215,4 +229,4 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     own_findings,
 )
 
-_BETWEEN: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_prefixes, _tenancies, shared_findings)
+_BETWEEN: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_prefixes, _tenancies, _accounts, shared_findings)

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import CloudResource
+from dynamiccluster.config.schema_cloud_aws import AwsResource
+from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
+from dynamiccluster.config.schema_cloud_xspot import XspotResource
 from dynamiccluster.config.to_policy import cloud_kind, tenancy_of
 
 PLACE = {
@@ -26,6 +29,25 @@ def places(settings: Settings) -> dict[str, dict[str, object]]:
 def _place(item: CloudResource) -> dict[str, object]:
     kind = cloud_kind(item)
     return {"type": kind, **{key: getattr(item.config, key) for key in PLACE[kind]}}
+
+
+def account_of(item: CloudResource) -> tuple[str | None, ...]:
+    """What the cloud takes for one account in one place: of two tenancies of the same, each lists all machines.
+
+    Empty where tenancies are told apart by their name: by scripts, and by the clouds of tests. Accounts that differ
+    here may be one all the same, as one may have several keys. Holds a credential's name, never its secret half.
+    """
+    if isinstance(item, AwsResource | XspotResource):
+        key = item.config.access_key_id
+        return ("aws", item.config.region_name, key.get_secret_value() if key else None)
+    if isinstance(item, OpenstackResource):
+        config = item.config
+        user = None if config.project or config.os_cloud else config.username
+        domain = config.project_domain_name if config.project else None
+        server = config.auth_url.rstrip("/") if config.auth_url else None
+        credential = config.application_credential_id
+        return ("openstack", config.os_cloud, server, config.region_name, config.project, domain, credential, user)
+    return ()
 
 
 def lost(old: Settings, new: Settings, in_use: Iterable[str]) -> Mapping[str, str]:
