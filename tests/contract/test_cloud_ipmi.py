@@ -17,11 +17,17 @@ from dynamiccluster.clouds.command.adapter import CommandCloud, Parameters, Scri
 from dynamiccluster.errors import BadConfigError, CapacityError, DynamicClusterError, TransientError
 from dynamiccluster.kit.clock import SystemClock
 from dynamiccluster.kit.runner import SubprocessRunner
-from dynamiccluster.model.instance import InstanceState
+from dynamiccluster.model.action import LaunchedInstance
+from dynamiccluster.model.instance import Instance, InstanceState
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts/clouds/ipmi"
 FAKE = Path(__file__).with_name("fake_ipmitool")
 NAMES = [f"blade{number}" for number in range(1, MOST + 1)]
+
+
+def machine(made: Instance | LaunchedInstance) -> str:
+    """The site's name of it."""
+    return made.instance_id.partition("+")[0]
 
 
 class Room:
@@ -71,12 +77,18 @@ class Room:
     def on(self) -> list[str]:
         return [name for name in NAMES if (self.bmcs / name).read_text().strip() == "on"]
 
+    def instance(self, name: str) -> Instance:
+        (found,) = (one for one in self.cloud.list_instances().instances if machine(one) == name)
+        return found
+
     def state(self, name: str) -> InstanceState:
-        found = {one.instance_id: one.state for one in self.cloud.list_instances().instances}
-        return found[name]
+        return self.instance(name).state
+
+    def terminate(self, name: str) -> None:
+        self.cloud.terminate([self.instance(name).instance_id])
 
     def end(self, name: str) -> None:
-        self.cloud.terminate([name])
+        self.terminate(name)
         for _ in range(5):
             if self.state(name) is InstanceState.GONE:
                 return
@@ -94,8 +106,8 @@ class TestIpmi(CloudSuite):
         return Room(tmp_path)
 
     def test_the_console_of_a_running_machine_says_something(self, harness: Harness) -> None:
-        (machine,) = harness.cloud.launch("launch-1", RESOURCE, specs("small-a"))
-        assert harness.cloud.console_tail(machine.instance_id) == ""  # Serial over LAN is not for looking back
+        (made,) = harness.cloud.launch("launch-1", RESOURCE, specs("small-a"))
+        assert harness.cloud.console_tail(made.instance_id) == ""  # Serial over LAN is not for looking back
 
 
 def test_passwords_stand_on_no_command_line(room: Room) -> None:
@@ -107,8 +119,8 @@ def test_passwords_stand_on_no_command_line(room: Room) -> None:
 
 def test_machines_may_keep_their_own_names(tmp_path: Path) -> None:
     room = Room(tmp_path, names="own")
-    (machine,) = room.cloud.launch("l1", RESOURCE, specs("small-a"))
-    assert (machine.host_name, machine.address, machine.node_id) == ("blade1", "10.0.0.0", "id-small-a")
+    (made,) = room.cloud.launch("l1", RESOURCE, specs("small-a"))
+    assert (made.host_name, made.address, made.node_id) == ("blade1", "10.0.0.0", "id-small-a")
     (instance,) = room.cloud.list_instances().instances
     assert instance.host_name == "blade1"
 
@@ -116,7 +128,7 @@ def test_machines_may_keep_their_own_names(tmp_path: Path) -> None:
 def test_one_dead_controller_leaves_the_list_whole(room: Room) -> None:
     room.cloud.launch("l1", RESOURCE, specs("small-a", "small-b"))
     (room.bmcs / "blade1.fault").write_text("Error: Unable to establish IPMI v2 / RMCP+ session")
-    instances = {one.instance_id: one for one in room.cloud.list_instances().instances}
+    instances = {machine(one): one for one in room.cloud.list_instances().instances}
     assert instances["blade1"].state is InstanceState.UNKNOWN
     assert instances["blade2"].state is InstanceState.ACTIVE
 
@@ -143,11 +155,11 @@ def test_a_machine_that_was_asked_too_late_stays_in_use(room: Room) -> None:
     wrapper.chmod(0o755)
     room.defaults["ipmitool"] = [str(wrapper)]
     room.write()
-    (machine,) = room.cloud.launch("l2", RESOURCE, specs("small-a"))
-    assert (machine.instance_id, room.on()) == ("blade1", ["blade1"])
+    (made,) = room.cloud.launch("l2", RESOURCE, specs("small-a"))
+    assert (machine(made), room.on()) == ("blade1", ["blade1"])
     assert room.state("blade1") is InstanceState.UNKNOWN
     (again,) = room.cloud.launch("l2", RESOURCE, specs("small-a"))
-    assert again.instance_id == "blade1"
+    assert machine(again) == "blade1"
 
 
 def on_fails(room: Room, does: str) -> None:
@@ -163,8 +175,8 @@ def on_fails(room: Room, does: str) -> None:
 
 def test_a_machine_that_came_on_though_the_reply_was_lost_stays_in_use(room: Room) -> None:
     on_fails(room, f'{" ".join(room.defaults["ipmitool"])} "$@"')
-    (machine,) = room.cloud.launch("l1", RESOURCE, specs("small-a"))
-    assert (machine.node_id, room.on()) == ("id-small-a", ["blade1"])
+    (made,) = room.cloud.launch("l1", RESOURCE, specs("small-a"))
+    assert (made.node_id, room.on()) == ("id-small-a", ["blade1"])
     room.end("blade1")
     assert room.on() == []
 
@@ -186,7 +198,7 @@ def test_machines_that_are_on_without_us_are_somebodys(room: Room) -> None:
     (room.bmcs / "blade1").write_text("on\n")
     (room.bmcs / "blade2.fault").write_text("Error: Unable to establish session")
     launched = room.cloud.launch("l1", RESOURCE, specs("a", "b", "c", "d"))
-    assert [machine.instance_id for machine in launched] == ["blade3", "blade4"]
+    assert [machine(made) for made in launched] == ["blade3", "blade4"]
     room.cloud.terminate(["blade1"])
     assert "blade1" in room.on()
     with pytest.raises(CapacityError, match="none of the 4 machines"):
@@ -198,7 +210,7 @@ def test_a_machine_that_somebody_switches_on_after_its_end_is_his(room: Room) ->
     room.end("blade1")
     (room.bmcs / "blade1").write_text("on\n")
     assert room.state("blade1") is InstanceState.GONE
-    room.cloud.terminate(["blade1"])
+    room.terminate("blade1")
     assert room.on() == ["blade1"]
 
 
@@ -206,10 +218,10 @@ def test_what_does_not_shut_down_loses_its_power(tmp_path: Path) -> None:
     room = Room(tmp_path, soft_s=0.3)
     room.cloud.launch("l1", RESOURCE, specs("small-a"))
     (room.bmcs / "blade1.deaf").touch()
-    room.cloud.terminate(["blade1"])
+    room.terminate("blade1")
     assert room.state("blade1") is InstanceState.TERMINATING
     time.sleep(0.3)
-    room.cloud.terminate(["blade1"])
+    room.terminate("blade1")
     assert room.state("blade1") is InstanceState.GONE
     verbs = [line.split()[-1] for line in (room.bmcs / "log").read_text().splitlines()]
     assert [verb for verb in verbs if verb not in ("status", "on")] == ["soft", "off"]
@@ -217,19 +229,29 @@ def test_what_does_not_shut_down_loses_its_power(tmp_path: Path) -> None:
 
 def test_a_machine_is_given_to_the_next_when_it_is_gone(room: Room) -> None:
     room.cloud.launch("l1", RESOURCE, specs("a", "b", "c", "d"))
-    room.cloud.terminate(["blade2"])
+    room.terminate("blade2")
     with pytest.raises(CapacityError):
         room.cloud.launch("l2", RESOURCE, specs("e"))
     room.end("blade2")
-    (machine,) = room.other.launch("l3", RESOURCE, specs("e"))
-    assert machine.instance_id == "blade2"
+    (made,) = room.other.launch("l3", RESOURCE, specs("e"))
+    assert machine(made) == "blade2"
+
+
+def test_who_ends_the_former_node_of_a_machine_does_not_end_the_next(room: Room) -> None:
+    (former,) = room.cloud.launch("l1", RESOURCE, specs("a"))
+    room.end("blade1")
+    (latter,) = room.cloud.launch("l2", RESOURCE, specs("b"))
+    assert machine(former) == machine(latter) == "blade1"
+    room.cloud.terminate([former.instance_id])
+    assert room.on() == ["blade1"]
+    assert room.state("blade1") is InstanceState.ACTIVE
 
 
 def test_a_launch_that_is_repeated_after_its_end_starts_nothing(room: Room) -> None:
     room.cloud.launch("l1", RESOURCE, specs("a"))
     room.end("blade1")
-    (machine,) = room.cloud.launch("l1", RESOURCE, specs("a"))
-    assert machine.instance_id == "blade1"
+    (made,) = room.cloud.launch("l1", RESOURCE, specs("a"))
+    assert machine(made) == "blade1"
     assert room.on() == []
 
 
@@ -243,7 +265,7 @@ def test_a_machine_that_was_switched_off_by_others_is_stopped(tmp_path: Path) ->
 def test_machines_serve_the_resources_they_are_for(tmp_path: Path) -> None:
     machines = [{"name": "blade1", "bmc": "blade1", "resources": ["big"]}, {"name": "blade2", "bmc": "blade2"}]
     room = Room(tmp_path, machines)
-    assert [one.instance_id for one in room.cloud.launch("l1", RESOURCE, specs("a", "b"))] == ["blade2"]
+    assert [machine(made) for made in room.cloud.launch("l1", RESOURCE, specs("a", "b"))] == ["blade2"]
 
 
 @pytest.mark.parametrize("name", ["../x", "-x", "a b", "", "a\nb"])
@@ -300,7 +322,7 @@ def test_wake_on_lan(tmp_path: Path) -> None:
             heard.append(ear.recv(1000))
             port.listen()
 
-        machine = {
+        desk = {
             "name": "desk1",
             "power": "wake-on-lan",
             "mac": "02:00:00:00:00:07",
@@ -313,14 +335,14 @@ def test_wake_on_lan(tmp_path: Path) -> None:
         }
         sleeper = threading.Thread(target=wake)
         sleeper.start()
-        room = Room(tmp_path, [machine])
+        room = Room(tmp_path, [desk])
         (launched,) = room.cloud.launch("l1", RESOURCE, specs("small-a"))
         sleeper.join()
         assert heard == [b"\xff" * 6 + bytes.fromhex("020000000007") * 16]
-        assert launched.instance_id == "desk1"
+        assert machine(launched) == "desk1"
         del room.machines[0]["status_command"]
         room.write()
         assert room.state("desk1") is InstanceState.ACTIVE
-        room.cloud.terminate(["desk1"])
+        room.terminate("desk1")
         assert (tmp_path / "ended").read_text() == "desk1 127.0.0.1\n"
         assert room.state("desk1") is InstanceState.TERMINATING
