@@ -31,6 +31,11 @@ def offering_key(resource: Resource, offering: str = "") -> str:
     return f"offering:{named}" if named else f"resource:{resource.name}"
 
 
+def unfit_key(resource: Resource) -> str:
+    """Where is remembered that one offer of a menu does not go with the menu's configuration."""
+    return f"unfit:{resource.name} {resource.offering}"
+
+
 def spot_key(resource: Resource) -> str:
     """Where is remembered since when a menu lacks spot capacity."""
     return f"spot:{resource.name}"
@@ -55,6 +60,11 @@ def launch_refused(draft: Draft, resource: Resource, error_class: str, error: st
             _back_off(draft, market or f"resource:{name}", error_class, error, name)
         case ErrorClass.THROTTLED:
             _back_off(draft, f"tenancy:{resource.tenancy}", error_class, error, name)
+        case ErrorClass.BAD_CONFIG if resource.menu is not None and resource.offering:
+            # a type of another architecture than the image's, say: the others may do
+            _back_off(draft, unfit_key(resource), error_class, error, name)
+            if not _others_may_fit(draft, resource):
+                failed(draft, name, error, at_once=True)
         case ErrorClass.AUTH | ErrorClass.BAD_CONFIG:
             failed(draft, name, error, at_once=True)
         case _:
@@ -66,6 +76,18 @@ def launch_refused(draft: Draft, resource: Resource, error_class: str, error: st
     if breaker and breaker.state is BreakerState.HALF_OPEN:
         # whatever refused the trial, the trial is over: another may follow when its back-off allows
         draft.breakers[name] = replace(breaker, trial_node="")
+
+
+def _others_may_fit(draft: Draft, resource: Resource) -> bool:
+    """Whether a menu has offers that have not been refused as wrong a while ago."""
+    view = draft.snapshot.clouds.get(resource.tenancy)
+    offers = [offer for offer in view.offers if offer.resource == resource.name] if view else []
+    return any(not _waits(draft, unfit_key(resource.offered(offer))) for offer in offers)
+
+
+def _waits(draft: Draft, key: str) -> bool:
+    backoff = draft.backoffs.get(key)
+    return backoff is not None and draft.obs(ENGINE) < backoff.until_obs
 
 
 def _spot_is_lacking(draft: Draft, resource: Resource, error_class: str, error: str) -> None:
@@ -183,6 +205,7 @@ def reset(draft: Draft, resource: Resource) -> None:
     draft.breakers.pop(resource.name, None)
     markets = [market_key(resource.tenancy, f"/{market}") for market in MARKETS]
     offerings = [f"offering:{name}" for name in _offerings(draft, resource)]
+    offerings += [f"unfit:{resource.name} {name}" for name in _offerings(draft, resource)]
     for key in (*_own_keys(resource), f"tenancy:{resource.tenancy}", spot_key(resource), *markets, *offerings):
         draft.backoffs.pop(key, None)
 
@@ -197,7 +220,7 @@ def _offerings(draft: Draft, resource: Resource) -> list[str]:
 
 def _own_keys(resource: Resource) -> tuple[str, ...]:
     """Back-offs of the resource itself, without its tenancy's."""
-    keys = (offering_key(resource), f"resource:{resource.name}", f"launch:{resource.name}")
+    keys = (offering_key(resource), unfit_key(resource), f"resource:{resource.name}", f"launch:{resource.name}")
     market = market_key(resource.tenancy, resource.offering)
     return (*keys, market) if market else keys
 
@@ -256,6 +279,7 @@ def gate(draft: Draft, resource: Resource) -> Refusal | None:
     for key, refusal in (
         (f"tenancy:{resource.tenancy}", Refusal.THROTTLED),
         (offering_key(resource), Refusal.SOLD_OUT),
+        (unfit_key(resource), Refusal.CLOSED),
         (f"resource:{resource.name}", Refusal.SOLD_OUT),
         (f"launch:{resource.name}", Refusal.FAILING),
         (market_key(resource.tenancy, resource.offering), Refusal.SOLD_OUT),
@@ -281,9 +305,12 @@ def retry_at(draft: Draft, resource: Resource) -> float:
         backoff = draft.backoffs.get(key)
         if backoff and clock < backoff.until_obs:
             found.append(draft.now + backoff.until_obs - clock)
-    waits = [draft.backoffs.get(f"offering:{name}") for name in _offerings(draft, resource)]
-    if waits and all(wait is not None and clock < wait.until_obs for wait in waits):
-        found.append(min(draft.now + wait.until_obs - clock for wait in waits if wait is not None))
+    waits = [
+        max(draft.backoffs[key].until_obs if key in draft.backoffs else 0.0 for key in keys)
+        for keys in ((f"offering:{name}", f"unfit:{resource.name} {name}") for name in _offerings(draft, resource))
+    ]
+    if waits and min(waits) > clock:
+        found.append(draft.now + min(waits) - clock)
     return max(found, default=0.0)
 
 
@@ -312,5 +339,7 @@ def _pause(draft: Draft, error_class: str) -> Pause:
             return Pause(rules.backoff_s, rules.backoff_max_s)
         case ErrorClass.THROTTLED:
             return Pause(rules.throttle_s, rules.backoff_max_s)
+        case ErrorClass.BAD_CONFIG:  # of one offer of a menu
+            return Pause(rules.breaker_open_s, rules.breaker_max_s)
         case _:
             return Pause(rules.step_retry_s, rules.step_retry_max_s)

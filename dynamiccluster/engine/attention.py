@@ -168,9 +168,15 @@ def _resources(model: ReadModel, now: float) -> Iterator[Attention]:
             AttentionKind.CREDENTIALS if auth else AttentionKind.BACKOFF,
             f"{scope} pauses",
             backoff.error,
-            resource=scope.partition(":")[2] if scope.startswith(("resource:", "launch:")) else "",
+            resource=_resource_of(scope),
             count=backoff.count,
         )
+
+
+def _resource_of(scope: str) -> str:
+    """The resource that a back-off is of, if it is of one."""
+    kind, _, name = scope.partition(":")
+    return {"resource": name, "launch": name, "unfit": name.partition(" ")[0]}.get(kind, "")
 
 
 def _limits(model: ReadModel) -> Iterator[Attention]:

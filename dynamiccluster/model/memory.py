@@ -121,7 +121,9 @@ class Memory:
     auto_mode: bool | None = None  # None = as configured
     clocks: Mapping[str, ObservedClock] = field(default_factory=dict)  # source ("engine", "scheduler", "cloud:T")
     breakers: Mapping[str, Breaker] = field(default_factory=dict)  # resource
-    backoffs: Mapping[str, Backoff] = field(default_factory=dict)  # "resource:N", "launch:N", "offering:X", "tenancy:T"
+    backoffs: Mapping[str, Backoff] = field(
+        default_factory=dict
+    )  # "launch:N", "offering:X", "unfit:N X" ...; see breaker
     nominations: Mapping[str, Nomination] = field(default_factory=dict)  # node id
     overrides: Mapping[str, Override] = field(default_factory=dict)  # resource
     misses: Mapping[str, Miss] = field(default_factory=dict)  # "instance:NODE", "stopped:NODE", "orphan:INSTANCE"...

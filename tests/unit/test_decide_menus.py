@@ -341,3 +341,65 @@ def test_an_operator_is_told_that_a_price_is_lacking() -> None:
     (reply,) = b.plan(snapshot, b.policy(menu(), limits=BUDGET)).replies
     assert reply.code is not ReplyCode.OK
     assert "price" in reply.message
+
+
+# -- offers that are wrong for the menu --------------------------------------------------------------------------
+
+
+def all_refused(snapshot: Snapshot, plan: Plan, error_class: str) -> Snapshot:
+    """The next picture: all launches are refused for that reason."""
+    results = [
+        ActionResult(
+            action_id=action.action_id,
+            kind=action.kind,
+            outcome=Outcome.REFUSED,
+            finished_at=b.NOW,
+            error_class=error_class,
+            message="the image is of another architecture",
+            launch_id=action.launch_id,
+            resource=action.resource,
+            offering=action.offer.offering,
+        )
+        for action in b.actions(plan, ActionKind.LAUNCH)
+        if action.offer is not None
+    ]
+    return replace(b.after(snapshot, plan), results=tuple(results))
+
+
+def test_a_type_that_does_not_go_with_the_image_closes_itself_only() -> None:
+    arm, other = offer("arm", 4, 0.1, "on-demand"), offer("intel", 4, 0.2, "on-demand")
+    rules, snapshot = b.policy(menu()), picture(b.jobs(1, b.shape(4)), [arm, other])
+    first = b.plan(snapshot, rules)
+    assert bought(first) == {arm.offering: 1}
+    snapshot = all_refused(snapshot, first, "bad-config")
+    second = b.plan(snapshot, rules)
+    assert bought(second) == {other.offering: 1}
+    assert "m" not in second.memory.breakers
+    assert second.memory.backoffs[f"unfit:m {arm.offering}"].until_obs - b.OBS == rules.failure.breaker_open_s
+
+
+def test_a_menu_none_of_whose_offers_goes_with_its_configuration_is_closed() -> None:
+    rules = b.policy(menu())
+    snapshot = picture(b.jobs(1, b.shape(4)), [offer("one", 4, 0.1, "on-demand"), offer("two", 4, 0.2, "on-demand")])
+    for _ in range(3):
+        plan = b.plan(snapshot, rules)
+        snapshot = all_refused(snapshot, plan, "bad-config")
+    assert plan.memory.breakers["m"].state is BreakerState.OPEN
+    assert not bought(plan)
+
+
+def test_what_is_wrong_for_one_menu_may_be_right_for_another() -> None:
+    arm = offer("arm", 4, 0.1, "on-demand")
+    rules, snapshot = b.policy(menu()), picture(b.jobs(1, b.shape(4)), [arm])
+    plan = b.plan(all_refused(snapshot, b.plan(snapshot, rules), "bad-config"), rules)
+    assert f"offering:{arm.offering}" not in plan.memory.backoffs
+
+
+def test_an_operator_who_looked_has_wrong_offers_tried_again() -> None:
+    arm = offer("arm", 4, 0.1, "on-demand")
+    rules, snapshot = b.policy(menu()), picture(b.jobs(1, b.shape(4)), [arm])
+    snapshot = all_refused(snapshot, b.plan(snapshot, rules), "bad-config")
+    snapshot = replace(snapshot, commands=(Command("c", CommandKind.RESET, "op", "m"),))
+    plan = b.plan(snapshot, rules)
+    assert not plan.memory.backoffs
+    assert not plan.memory.breakers
