@@ -96,7 +96,6 @@ def cloud_that_hears(runner: FakeRunner, user_data: UserData | None = None) -> C
         ("auth", AuthError),
         ("bad-config", BadConfigError),
         ("unknown-outcome", UnknownOutcomeError),
-        ("no such word", TransientError),
     ],
 )
 @pytest.mark.parametrize("returncode", [0, 1])
@@ -104,6 +103,36 @@ def test_errors_are_what_the_script_says(word: str, kind: type[DynamicClusterErr
     runner = FakeRunner()
     runner.on(["launch"], json.dumps({"error": {"class": word, "message": "sorry"}}), returncode=returncode)
     with pytest.raises(kind, match="sorry"):
+        cloud_that_hears(runner).launch("l", RESOURCE, specs("small-a"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"class": "timeout", "message": "sorry"}},
+        {"error": {"class": "unknown_outcome", "message": "sorry"}},
+        {"error": {"class": ["quota"], "message": "sorry"}},
+        {"error": {"message": "sorry"}},
+        {"error": "sorry"},
+        {"error": {"class": "capacity", "message": "sorry"}, "instances": [{"id": "a"}]},
+    ],
+)
+def test_only_a_plain_refusal_is_one(answer: dict[str, object]) -> None:
+    """What is launched again after an error that nobody understands may be there twice."""
+    runner = FakeRunner()
+    runner.on(["launch"], json.dumps(answer), returncode=1)
+    runner.on(["list"], json.dumps(answer), returncode=1)
+    with pytest.raises(UnknownOutcomeError, match="sorry"):
+        cloud_that_hears(runner).launch("l", RESOURCE, specs("small-a"))
+    with pytest.raises(TransientError, match="sorry"):
+        cloud_that_hears(runner).list_instances()
+
+
+@pytest.mark.parametrize("kind", ["quota", "capacity"])
+def test_a_refusal_beside_an_empty_list_is_one(kind: str) -> None:
+    runner = FakeRunner()
+    runner.on(["launch"], json.dumps({"error": {"class": kind, "message": "sorry"}, "instances": []}))
+    with pytest.raises((QuotaError, CapacityError), match="sorry"):
         cloud_that_hears(runner).launch("l", RESOURCE, specs("small-a"))
 
 

@@ -189,7 +189,7 @@ class CommandCloud:
             document = parse_document(done.stdout)
         except ValueError as error:
             raise lost(f"{verb}: {_what_it_said(done)}") from error
-        if failure := parse_error(document):
+        if failure := parse_error(document, lost):
             raise failure
         if done.returncode != 0:
             raise lost(f"{verb}: {_what_it_said(done)}")

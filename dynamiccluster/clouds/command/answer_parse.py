@@ -50,14 +50,20 @@ def parse_document(text: str) -> Document:
     return _object(json.loads(text, parse_constant=_no_constant))
 
 
-def parse_error(document: Document) -> DynamicClusterError | None:
-    """The error that the script reports, ready to be raised; ``None`` if it reports none."""
+def parse_error(document: Document, lost: type[DynamicClusterError] = TransientError) -> DynamicClusterError | None:
+    """The error that the script reports, ready to be raised; ``None`` if it reports none.
+
+    ``lost``: what it is if no class that we know says it, or machines stand beside it. A launch is refused only by a
+    script that says so plainly.
+    """
     error = document.get("error")
     if error is None:
         return None
     if not isinstance(error, dict):
-        return TransientError(_text(error))
-    kind = _ERRORS.get(str(error.get("class", "")), TransientError)
+        return lost(_text(error))
+    kind = _ERRORS.get(str(error.get("class", "")), lost)
+    if document.get("instances"):
+        kind = lost
     return kind(_text(error.get("message")) or "the script reports an error")
 
 
