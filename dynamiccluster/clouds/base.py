@@ -34,7 +34,8 @@ class Cloud(Protocol):
         ...
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
-        """Ask for ``len(specs)`` machines. Returns those the cloud accepted, perhaps fewer.
+        """Ask for ``len(specs)`` machines. Returns those the cloud accepted, perhaps fewer:
+        then as a ``PartialLaunch`` with the error that met the rest, or it counts as a lack of capacity.
 
         ``resource.offering`` says which of the resource's offers is wanted, where there are several.
 

@@ -142,7 +142,7 @@ def _launch(draft: Draft, result: ActionResult) -> None:
     offering = result.offering or (launch.offer.offering if launch.offer else "")
     match result.outcome:
         case Outcome.DONE:
-            _launch_done(draft, result, launch, waiting)
+            _launch_done(draft, result, launch, waiting, offering)
         case Outcome.REFUSED if any(node.state is NodeState.UNSETTLED for node in waiting):
             # a repeat was refused: that says nothing about the first try, so the cloud's lists must settle it
             draft.event(
@@ -169,7 +169,8 @@ def _launch_unknown(draft: Draft, launch: Launch, waiting: list[WorkerNode], mes
         draft.step_retry_obs[f"relaunch:{launch.launch_id}"] = draft.obs(ENGINE) + pause_s.after(attempts)
 
 
-def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: list[WorkerNode]) -> None:
+def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: list[WorkerNode], offering: str) -> None:
+    """Machines came into being, perhaps fewer than asked: for what its cloud says, or else for lack of capacity."""
     resource = draft.resource(launch.resource).offered(launch.offer)
     unbound = {node.node_id: node for node in waiting}
     taken = {node.instance_id for node in draft.nodes.values() if node.instance_id and node.tenancy == launch.tenancy}
@@ -193,9 +194,11 @@ def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: li
             billed_from_at=draft.now,
         )
     for node in unbound.values():
-        _nothing_came(draft, node, "the cloud gave fewer machines than asked")
+        said = f"{result.error_class}: {result.message}" if result.error_class else ""
+        _nothing_came(draft, node, said or "the cloud gave fewer machines than asked")
     if unbound:
-        breaker.launch_refused(draft, resource, ErrorClass.CAPACITY, "fewer machines than asked", result.offering)
+        why = result.message or "fewer machines than asked"
+        breaker.launch_refused(draft, resource, result.error_class or ErrorClass.CAPACITY, why, offering)
     elif result.instances:
         breaker.launched(draft, resource)
     close(draft, launch, LaunchState.SETTLED)

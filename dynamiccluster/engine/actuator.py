@@ -9,10 +9,25 @@ from dataclasses import dataclass, field
 
 from dynamiccluster.checkers.base import Checker
 from dynamiccluster.clouds.base import AllOrNothing, Cloud
-from dynamiccluster.errors import BadConfigError, DynamicClusterError, ErrorClass, NotFoundError, TransientError
+from dynamiccluster.errors import (
+    BadConfigError,
+    DynamicClusterError,
+    ErrorClass,
+    NotFoundError,
+    TransientError,
+    classify,
+)
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock
-from dynamiccluster.model.action import HOOKS, Action, ActionKind, ActionResult, LaunchedInstance, Outcome
+from dynamiccluster.model.action import (
+    HOOKS,
+    Action,
+    ActionKind,
+    ActionResult,
+    LaunchedInstance,
+    Outcome,
+    PartialLaunch,
+)
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.names.base import Names
 from dynamiccluster.plugins.scripts import Hooks
@@ -128,12 +143,20 @@ class Actuator:
 
     async def _carry(self, action: Action) -> None:
         made: list[LaunchedInstance] = []
+        lacking: list[Exception] = []
 
         def call() -> None:
-            made.extend(_machines(self._do(action)))
+            reply = self._do(action)
+            made.extend(_machines(reply))
+            if isinstance(reply, PartialLaunch):
+                lacking.append(reply.error)
 
         text = f"{action.kind} {action.host_name or action.resource}".strip()
         outcome, error_class, message, offering = await self._call(self._group(action), action.kind, text, call)
+        for error in lacking if outcome is Outcome.DONE else ():
+            error_class, message = str(classify(error)), self._redact(str(error))
+            offering = str(getattr(error, "offering", ""))
+            log.warning("%s: %d of %d machines: %s: %s", text, len(made), len(action.specs), error_class, message)
         self._probe("before-record")
         self._report(action, outcome, error_class, message, tuple(made), offering)
 

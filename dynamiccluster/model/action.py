@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -96,6 +97,19 @@ class LaunchedInstance:
     offering: str = ""
 
 
+class PartialLaunch(tuple[LaunchedInstance, ...]):
+    """A launch reply of fewer machines than asked, by a cloud that says why there are no more."""
+
+    error: Exception  # what the launch would have raised, had the first machine met with it
+
+    @classmethod
+    def because(cls, error: Exception, made: Iterable[LaunchedInstance]) -> PartialLaunch:
+        """These machines, and the error at which the cloud stopped."""
+        reply = cls(made)
+        reply.error = error
+        return reply
+
+
 @dataclass(frozen=True, slots=True)
 class ActionResult:
     """What came of an action."""
@@ -104,7 +118,7 @@ class ActionResult:
     kind: ActionKind
     outcome: Outcome
     finished_at: float
-    error_class: str = ""  # an ``ErrorClass``
+    error_class: str = ""  # an ``ErrorClass``; of a launch that is done, why there are no more machines
     message: str = ""
     node_id: str = ""
     launch_id: str = ""

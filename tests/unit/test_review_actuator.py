@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 from builders import NOW
+from builders import resource as a_resource
 
 from dynamiccluster.engine.actuator import Actuator, Hands
 from dynamiccluster.errors import AuthError, DynamicClusterError, ThrottledError, TransientError, UnknownOutcomeError
-from dynamiccluster.model.action import Action, ActionKind, ActionResult, Outcome
+from dynamiccluster.model.action import (
+    Action,
+    ActionKind,
+    ActionResult,
+    LaunchedInstance,
+    NodeSpec,
+    Outcome,
+    PartialLaunch,
+)
+from dynamiccluster.model.resource import Resource
 
 Errors = dict[str, DynamicClusterError]
 
@@ -90,3 +100,31 @@ def test_a_call_without_an_answer_ends_the_repetition() -> None:
     calls, outcomes = ended({"b": TransientError("odd")}, "a", "b", "c", alone={"a": UnknownOutcomeError("no answer")})
     assert calls == [("a", "b", "c"), ("a",)]
     assert outcomes == {"a": Outcome.UNKNOWN, "b": Outcome.REFUSED, "c": Outcome.REFUSED}
+
+
+def test_a_launch_of_fewer_machines_than_asked_is_reported_with_the_error_that_met_the_rest() -> None:
+    results = list[ActionResult]()
+
+    class Short:
+        def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
+            return PartialLaunch.because(ThrottledError("slow down, key=s3cret"), [LaunchedInstance("i-1", "n1")])
+
+    async def run() -> None:
+        hands = Hands(None, {"t": Short()}, {"r": a_resource("r")})  # type: ignore[arg-type, dict-item]
+        actuator = Actuator(
+            hands,
+            DirectBridge(),
+            StillClock(),
+            results.append,
+            lambda step: None,
+            lambda text: text.replace("s3cret", "***"),
+        )
+        specs = (NodeSpec("n1", "r-n1"), NodeSpec("n2", "r-n2"))
+        actuator.carry_out([Action("a", ActionKind.LAUNCH, "jobs", resource="r", tenancy="t", specs=specs)])
+        while actuator.busy:
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    (result,) = results
+    assert (result.outcome, result.error_class, result.message) == (Outcome.DONE, "throttled", "slow down, key=***")
+    assert [made.node_id for made in result.instances] == ["n1"]

@@ -14,6 +14,7 @@ from builders import (
     instance_of,
     job,
     jobs,
+    launch_of,
     node,
     picture,
     policy,
@@ -29,6 +30,7 @@ from dynamiccluster.engine.actuator import SAME_FOR_ALL
 from dynamiccluster.model.action import Action, ActionKind, ActionResult, LaunchedInstance, Outcome
 from dynamiccluster.model.host import HostState
 from dynamiccluster.model.instance import InstanceState
+from dynamiccluster.model.launch import LaunchState
 from dynamiccluster.model.memory import Breaker, BreakerState
 from dynamiccluster.model.plan import Snapshot
 from dynamiccluster.model.worker_node import NodeState, WorkerNode
@@ -174,3 +176,30 @@ def test_a_machine_that_runs_again_had_not_stopped() -> None:
     assert "stopped:n1" in snapshot.memory.misses
     snapshot = replace(snapshot, clouds={"t": cloud_view([instance_of(worker)], at=NOW + 18)})
     assert "stopped:n1" not in decide(snapshot, policy(), NOW + 20).memory.misses
+
+
+@pytest.mark.parametrize(
+    ("told", "key", "closed"),
+    [("throttled", "tenancy:t", False), ("", "resource:r", False), ("quota", "resource:r", False), ("auth", "", True)],
+)
+def test_a_launch_of_fewer_machines_than_asked_counts_as_what_its_cloud_says(told: str, key: str, closed: bool) -> None:
+    asked = [node(f"n{number}", NodeState.REQUESTED, launch_id="c1-l", action_id="a") for number in (1, 2)]
+    snapshot = picture(asked, launches={"c1-l": launch_of(*asked, state=LaunchState.OPEN)})
+    result = ActionResult(
+        action_id="a",
+        kind=ActionKind.LAUNCH,
+        outcome=Outcome.DONE,
+        finished_at=NOW,
+        error_class=told,
+        message="RequestLimitExceeded" if told else "",
+        launch_id="c1-l",
+        resource="r",
+        instances=(LaunchedInstance("i-1", "n1"),),
+    )
+    decided = decide(replace(snapshot, results=(result,)), policy(), NOW)
+    assert {name: backoff.error_class for name, backoff in decided.memory.backoffs.items()} == (
+        {key: told or "capacity"} if key else {}
+    )
+    assert ("r" in decided.memory.breakers) is closed
+    assert decided.nodes["n1"].state is not NodeState.REQUESTED
+    assert "n2" in decided.forgotten_nodes
