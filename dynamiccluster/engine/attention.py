@@ -123,7 +123,7 @@ def _sources(model: ReadModel, now: float) -> Iterator[Attention]:
                 f"source:{name}",
                 Severity.CRITICAL if grave else Severity.WARNING,
                 AttentionKind.CREDENTIALS if auth else AttentionKind.SOURCE,
-                f"{name} refuses our credentials" if auth else f"{name} does not answer",
+                f"{_source(name)} {'refuses our credentials' if auth else 'does not answer'}",
                 status.error,
                 source=name,
                 count=max(1, status.failures),
@@ -136,7 +136,7 @@ def _sources(model: ReadModel, now: float) -> Iterator[Attention]:
                 f"stale:{name}",
                 Severity.WARNING,
                 AttentionKind.STALE,
-                f"{name} is stale",
+                f"{_source(name)} was not asked in time",
                 f"It was asked {now - status.last_try_at:.0f} s ago and should be asked every {interval_s:.0f} s.",
                 source=name,
                 since_at=status.last_good_at,
@@ -166,7 +166,7 @@ def _resources(model: ReadModel, now: float) -> Iterator[Attention]:
             f"backoff:{scope}",
             Severity.CRITICAL if auth else Severity.INFO,
             AttentionKind.CREDENTIALS if auth else AttentionKind.BACKOFF,
-            f"{scope} pauses",
+            _paused(scope),
             backoff.error,
             resource=_resource_of(scope),
             count=backoff.count,
@@ -177,6 +177,32 @@ def _resource_of(scope: str) -> str:
     """The resource that a back-off is of, if it is of one."""
     kind, _, name = scope.partition(":")
     return {"resource": name, "launch": name, "unfit": name.partition(" ")[0]}.get(kind, "")
+
+
+def _source(name: str) -> str:
+    """A source in words."""
+    kind, _, tenancy = name.partition(":")
+    return f"The cloud of tenancy {tenancy}" if tenancy else f"The {kind}"
+
+
+def _paused(scope: str) -> str:
+    """What pauses, in words: the scope of a back-off as ``decide/breaker`` names it."""
+    kind, _, name = scope.partition(":")
+    match kind:
+        case "resource":
+            return f"{name} pauses"
+        case "launch":
+            return f"Launches of {name} pause"
+        case "spot":
+            return f"Spot machines of {name} pause"
+        case "market":
+            tenancy, _, market = name.rpartition("/")
+            return f"The {market} machines of tenancy {tenancy} pause"
+        case "unfit":
+            resource, _, offering = name.partition(" ")
+            return f"The offering {offering} of {resource} pauses"
+        case _:
+            return f"The {kind} {name} pauses"
 
 
 def _limits(model: ReadModel) -> Iterator[Attention]:

@@ -104,3 +104,31 @@ def test_the_most_urgent_comes_first() -> None:
     assert found[0].key == "store"
     assert [order.index(one.severity) for one in found] == sorted(order.index(one.severity) for one in found)
     assert len({one.key for one in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("scope", "title"),
+    [
+        ("resource:sold-out", "sold-out pauses"),
+        ("launch:fast", "Launches of fast pause"),
+        ("offering:zone-1/large", "The offering zone-1/large pauses"),
+        ("tenancy:aws:us-east-1", "The tenancy aws:us-east-1 pauses"),
+        ("market:aws:us-east-1/spot", "The spot machines of tenancy aws:us-east-1 pause"),
+        ("spot:menu", "Spot machines of menu pause"),
+        ("unfit:menu zone-1/large/spot", "The offering zone-1/large/spot of menu pauses"),
+    ],
+)
+def test_what_pauses_is_said_in_words(scope: str, title: str) -> None:
+    (found,) = attention(with_memory(Memory(backoffs={scope: Backoff(0.0, NOW + 9, error="no")})), NOW)
+    assert (found.key, found.title) == (f"backoff:{scope}", title)
+
+
+def test_sources_are_said_in_words() -> None:
+    def title(model: ReadModel) -> str:
+        (found,) = attention(model, NOW)
+        return found.title
+
+    late = replace(quiet(), sources={"scheduler": SourceStatus("scheduler", NOW - 999, NOW - 999)})
+    assert title(broken("cloud:aws:us-east-1")) == "The cloud of tenancy aws:us-east-1 does not answer"
+    assert title(broken("scheduler", "auth")) == "The scheduler refuses our credentials"
+    assert title(late) == "The scheduler was not asked in time"
