@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from ec2_rig import Ec2Rig, aws
+from ec2_rig import Ec2Rig, aws, config
 from ec2_site import Ec2Site, Fault, HandClock, ec2_site
 from engine_harness import on_virtual_time
 
+from dynamiccluster.clouds.aws.build import build
 from dynamiccluster.clouds.aws.instance_map import PARKED_TAG, renamed, tags_in, to_instance
 from dynamiccluster.errors import UnknownOutcomeError
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
@@ -166,6 +169,45 @@ def test_one_that_went_back_is_nobodys_and_grows_old(site: Ec2Site) -> None:
     assert place.real()[machine.instance_id] == "stopped"
     place.clock.at += 101
     assert place.seen()[f"{machine.instance_id}+1"] is InstanceState.STOPPED  # which the engine has ended
+
+
+@pytest.mark.parametrize("change", ["security_groups", "template", "values", "join script"])
+def test_what_was_made_otherwise_is_not_kept(site: Ec2Site, tmp_path: Path, change: str) -> None:
+    file = tmp_path / "userdata"
+    (tmp_path / "join").mkdir()
+    (tmp_path / "join" / "machine").write_text("true\n")
+    file.write_text("#!/bin/sh\n{{ join_script('machine') }}\n{{ values.key }}\n")
+    keys: dict[str, Any] = {"when_idle": "stop", "userdata_file": str(file), "userdata_values": {"key": "one"}}
+    clock = HandClock(AT)
+    before = build("t", {"r": config(site, **keys)}, "c1", clock)
+    kept, running = before.launch("a", RESOURCE, [NodeSpec("a0", "r-a0"), NodeSpec("a1", "r-a1")])
+    before.terminate([kept.instance_id])
+    assert before.list_instances().instances[0].state is InstanceState.GONE
+    if change == "security_groups":
+        keys["security_groups"] = ["default"]
+    elif change == "values":
+        keys["userdata_values"] = {"key": "two"}
+    elif change == "template":
+        file.write_text(file.read_text() + "# mended\n")
+    else:
+        (tmp_path / "join" / "machine").write_text("false\n")
+    after = build("t", {"r": config(site, **keys)}, "c1", clock)
+    assert after.list_instances().instances[0].state is InstanceState.STOPPED  # which the engine has ended
+    assert after.launch("b", RESOURCE, [NodeSpec("b0", "r-b0")])[0].instance_id != f"{kept.instance_id}+1"
+    after.terminate([kept.instance_id, running.instance_id])
+    assert [Place(site).real()[one.instance_id] for one in (kept, running)] == ["terminated", "terminated"]
+
+
+def test_a_template_that_cannot_be_read_ends_no_machine(site: Ec2Site, tmp_path: Path) -> None:
+    file = tmp_path / "userdata"
+    file.write_text("#!/bin/sh\n{{ resource.queues[0] }}\n")
+    resource = replace(RESOURCE, queues=frozenset({"q"}))
+    cloud = build("t", {"r": config(site, when_idle="stop", userdata_file=str(file))}, "c1", HandClock(AT))
+    (machine,) = cloud.launch("a", resource, [NodeSpec("a0", "r-a0")])
+    cloud.terminate([machine.instance_id])
+    assert cloud.list_instances().instances[0].state is InstanceState.GONE
+    file.rename(tmp_path / "elsewhere")
+    assert cloud.list_instances().instances[0].state is InstanceState.GONE
 
 
 @pytest.mark.parametrize("code", ["lost", "InternalError"])

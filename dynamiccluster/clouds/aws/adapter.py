@@ -72,7 +72,7 @@ class AwsCloud:
         single = {name: config for name, config in configs.items() if "instance_type" in config}
         menus = {name: config for name, config in configs.items() if name not in single}
         self._catalogue = Catalogue(calls, clock, tenancy, single, menus=bought(menus.values()))
-        self._warm = WarmNodes(calls, clock, cluster_id, single)
+        self._warm = WarmNodes(calls, clock, cluster_id, single, self._user_data)
         self._menus = Menus(calls, clock, tenancy, menus, self._catalogue)
 
     def list_instances(self) -> CloudView:
@@ -166,11 +166,12 @@ class AwsCloud:
         script = template.render(launch_id, resource, spec) if template else ""
         if len(script.encode()) > USER_DATA_BYTES:
             raise BadConfigError(f"{resource.name}: its user data is longer than the {USER_DATA_BYTES} bytes of EC2")
+        tags = tags_of(self._cluster_id, launch_id, resource.name, resource.offering, specs, config["tags"])
         request = run_instances(
             config,
             specs,
             token=_token(token),
-            tags=tags_of(self._cluster_id, launch_id, resource.name, resource.offering, specs, config["tags"]),
+            tags=tags | self._warm.tags(resource.name),
             user_data=script,
             zone=zone,
             instance_type=instance_type,

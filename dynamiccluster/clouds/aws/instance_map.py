@@ -26,6 +26,9 @@ PARKED_TAG = "dynamiccluster:parked"
 """Since when a machine is kept stopped, in epoch seconds; ``taken AT SINCE`` = at AT it was taken into use, and had
 been kept since SINCE (``warm``)."""
 
+MAKING_TAG = "dynamiccluster:making"
+"""What a machine that may be kept was made of (``making``)."""
+
 STARTING_S = 300.0
 """For so long after it was taken a machine that is still stopped is one that starts: tags are written machine by
 machine, then all are started, and lists show that seconds later."""

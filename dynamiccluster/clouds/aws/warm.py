@@ -15,6 +15,7 @@ from dynamiccluster.clouds.aws.instance_map import (
     CLUSTER_TAG,
     GENERATION_TAG,
     LAUNCH_TAG,
+    MAKING_TAG,
     PARKED_TAG,
     RESOURCE_TAG,
     generation_of,
@@ -26,8 +27,10 @@ from dynamiccluster.clouds.aws.instance_map import (
     taken_at,
     to_launched,
 )
+from dynamiccluster.clouds.aws.making import making
 from dynamiccluster.clouds.aws.written import Written
-from dynamiccluster.errors import DynamicClusterError, UnknownOutcomeError
+from dynamiccluster.clouds.userdata import UserData
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.exclusive import Exclusive
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
@@ -41,10 +44,16 @@ TERMINATE, HIBERNATE = "terminate", "hibernate"
 
 
 class WarmNodes:
-    """Those of one tenancy. ``configs``: the keys ``when_idle warm_max warm_max_age_s`` and others, by resource."""
+    """Those of one tenancy. ``configs``: the keys ``when_idle warm_max warm_max_age_s`` and others, by resource.
+    ``user_data``: their templates."""
 
     def __init__(
-        self, calls: AwsCalls, clock: Clock, cluster_id: str, configs: Mapping[str, Mapping[str, Any]]
+        self,
+        calls: AwsCalls,
+        clock: Clock,
+        cluster_id: str,
+        configs: Mapping[str, Mapping[str, Any]],
+        user_data: Mapping[str, UserData],
     ) -> None:
         self._calls = calls
         self._clock = clock
@@ -52,6 +61,7 @@ class WarmNodes:
         self._configs = {
             name: config for name, config in configs.items() if config.get("when_idle", "") not in ("", TERMINATE)
         }
+        self._user_data = user_data
         self._turn = Exclusive()
         self._written = Written(calls, clock)
 
@@ -59,15 +69,24 @@ class WarmNodes:
         """A machine of a list as it is, though the list may not show yet that it was taken into use again."""
         return self._written.shown(described)
 
+    def tags(self, resource: str) -> dict[str, str]:
+        """What new machines of a resource carry so that they may be kept.
+
+        :raises BadConfigError: the template cannot be read now.
+        """
+        if resource not in self._configs:
+            return {}
+        return {MAKING_TAG: making(self._configs[resource], self._user_data.get(resource))}
+
     def kept(self, ours: Iterable[Described]) -> set[str]:
-        """Ids of the machines that stay parked: of each resource the latest, as many and as long as it says. What is
-        parked beyond that is seen as the stopped machine it is, and thus ended."""
+        """Ids of the machines that stay parked: of each resource the latest, as many and as long as it says, and
+        made as it would be now. What is parked beyond that is seen as the stopped machine it is, and thus ended."""
         found: set[str] = set()
         room = {name: int(config["warm_max"]) for name, config in self._configs.items()}
-        now = self._clock.now()
+        now, current = self._clock.now(), self._current()
         for described in sorted(ours, key=parked_at, reverse=True):
             name, since = tags_in(described).get(RESOURCE_TAG, ""), parked_at(described)
-            if not since or _state(described) not in _STOPPED or not room.get(name):
+            if not since or _state(described) not in _STOPPED or not room.get(name) or not _made_as(described, current):
                 continue
             if now - since <= self._configs[name]["warm_max_age_s"]:
                 found.add(str(described["InstanceId"]))
@@ -85,7 +104,8 @@ class WarmNodes:
             for described in stopped:
                 if str(described["InstanceId"]) in kept:
                     room[tags_in(described)[RESOURCE_TAG]] -= 1
-            may_stop = [str(one["InstanceId"]) for one in machines if _may_stop(one)]
+            current = self._current()
+            may_stop = [str(one["InstanceId"]) for one in machines if _may_stop(one) and _made_as(one, current)]
             healthy = self._healthy(may_stop) if may_stop else set()
             ending: list[Described] = []
             parking: dict[str, list[Described]] = {}
@@ -160,6 +180,16 @@ class WarmNodes:
             machines = [one for one in machines if str(one["InstanceId"]) not in stopped]
         return tuple(to_launched(one) for one in machines)
 
+    def _current(self) -> dict[str, str]:
+        """What each resource's machines would be made of now; one is left out while its template cannot be read."""
+        found = {}
+        for name in self._configs:
+            try:
+                found[name] = self.tags(name)[MAKING_TAG]
+            except BadConfigError as error:
+                log.warning("%s: whether its warm nodes are of today is not known: %s", name, error)
+        return found
+
     def _stop(self, machines: Sequence[Described], *, hibernate: bool) -> list[Described]:
         """Marked first: should the stop fail, the machine is seen running, and ended. Returned are those."""
         ids = [str(one["InstanceId"]) for one in machines]
@@ -212,6 +242,12 @@ def _state(described: Described) -> str:
 def _may_stop(described: Described) -> bool:
     """It runs, is not spot (which ends when stopped), and was not left half parked."""
     return _state(described) == "running" and described.get("InstanceLifecycle") != "spot" and not parked_at(described)
+
+
+def _made_as(described: Described, current: Mapping[str, str]) -> bool:
+    tags = tags_in(described)
+    now = current.get(tags.get(RESOURCE_TAG, ""))
+    return now is None or now == tags.get(MAKING_TAG)
 
 
 def _fits(described: Described, resource: Resource, config: Mapping[str, Any], zone: str) -> bool:
