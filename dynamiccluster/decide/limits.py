@@ -79,6 +79,8 @@ class Ledger:
         """
         if resource.tenancy not in self.draft.snapshot.clouds:
             return 0, Refusal.NO_VIEW
+        if resource.menu is not None and not resource.offering:
+            return 0, Refusal.NO_SIZE  # remembered from before the start, or by hand: there is no offer to launch
         if not by_hand:
             gate = f"{resource.name} {resource.offering}"  # of a menu, some offers may be closed
             if gate not in self.gates:

@@ -403,3 +403,21 @@ def test_an_operator_who_looked_has_wrong_offers_tried_again() -> None:
     plan = b.plan(snapshot, rules)
     assert not plan.memory.backoffs
     assert not plan.memory.breakers
+
+
+# -- without an offer ----------------------------------------------------------------------------------------------
+
+
+def test_a_menu_is_never_launched_without_an_offer() -> None:
+    """After a restart its size is remembered before its cloud tells the offers anew."""
+    remembered = {"m": Offer("m", Capacity(8, 16000))}
+    half_open = {"m": Breaker(BreakerState.HALF_OPEN, failures=5)}
+    for known in (b.memory(offers=remembered), b.memory(offers=remembered, breakers=half_open)):
+        snapshot = picture(b.jobs(1, b.shape(4)), (), memory=known)
+        snapshot = replace(snapshot, commands=(Command("c", CommandKind.LAUNCH, "op", "m", 1),))
+        rules = with_offers(b.policy(menu(least=2)), snapshot.clouds, remembered)
+        plan = b.plan(snapshot, rules)
+        assert not plan.launches
+        (reply,) = plan.replies
+        assert reply.code is ReplyCode.NOT_ALLOWED
+        assert "size" in reply.message
