@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,25 @@ def test_a_package_is_installed_started_upgraded_and_erased(kind: str, built: li
     lived = run(*NAMESPACES, script, kind, first, second, str(config))
     steps = [line.removeprefix("STEP ") for line in lived.splitlines() if line.startswith("STEP ")]
     assert steps == ["install", "start", "upgrade", "erase", "over"]
+
+
+def test_packages_hold_the_dashboard_where_it_can_be_built(built: list[Path]) -> None:
+    deb = next(path for path in built if path.suffix == ".deb")
+    listed = run("dpkg-deb", "--contents", str(deb))
+    assert ("/usr/lib/dynamiccluster/dynamiccluster/api/static/index.html" in listed) == bool(shutil.which("npm"))
+
+
+def test_a_wheel_holds_the_dashboard_and_installs_without_node(checkout: Path, tmp_path: Path) -> None:
+    pip = str(checkout / ".venv" / "bin" / "pip")
+    nowhere = "/usr/bin:/bin"  # Debian's programs, and no npm of anybody's
+    run(pip, "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(checkout), PATH=nowhere)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    page = "dynamiccluster/api/static/index.html"
+    assert (page in names) == (checkout / page).exists()  # as it was built before
+    assert "dynamiccluster/api/templates/status.html" in names
+    run(pip, "install", "-q", "--no-deps", str(wheel), PATH=nowhere)
+    run(str(checkout / ".venv" / "bin" / "python"), "-c", "import dynamiccluster", PATH=nowhere)
 
 
 @pytest.fixture
