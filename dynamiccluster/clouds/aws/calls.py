@@ -34,7 +34,10 @@ READ_TIMEOUT_S = 60.0
 _LONGEST = 500
 """Characters of an error: a reply that cannot be read is quoted whole in its."""
 
-_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
+_NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
+_NO_PROXY = frozenset({"NewConnectionError", "ConnectTimeoutError"})  # of the SDK's own HTTP library
+_NO_TUNNEL = "Tunnel connection failed"
+_CERTIFICATE = "certificate verify failed"
 _NO_CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -141,7 +144,19 @@ def _mapped(error: Exception, launching: bool) -> DynamicClusterError:
             return BadConfigError(str(error))
         case _ if isinstance(error, _NO_CREDENTIALS):
             return AuthError(str(error))
+        case SSLError() if _CERTIFICATE in str(error).lower():
+            return BadConfigError(str(error))
+        case ProxyConnectionError() if _refused_by_proxy(error):
+            return TransientError(str(error))
         case _ if isinstance(error, _NEVER_SENT):
             return TransientError(str(error))
     kind = UnknownOutcomeError if launching else TransientError
     return kind(f"{type(error).__name__}: {str(error)[:_LONGEST]}")
+
+
+def _refused_by_proxy(error: ProxyConnectionError) -> bool:
+    """Whether it never took the request. The SDK has the same error for a reply that the proxy cut off, as for an
+    ``SSLError``: either may come with the reply."""
+    cause = getattr(error.kwargs.get("error"), "original_error", None)
+    names = {kind.__name__ for kind in type(cause).__mro__}
+    return bool(names & _NO_PROXY) or _NO_TUNNEL in str(cause)

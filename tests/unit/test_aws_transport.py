@@ -1,0 +1,106 @@
+"""What comes between the service and EC2: proxies, TLS, servers that are not EC2, and credentials that change."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from botocore.exceptions import ProxyConnectionError, SSLError
+from ec2_rig import KEYS
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.config.schema_cloud_aws import AwsConfig
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, TransientError, UnknownOutcomeError
+
+Connection = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(speak: Connection) -> Iterator[int]:
+    """A port on loopback where each connection is spoken to like this."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    speak(connection)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+def request_of(connection: socket.socket) -> bytes:
+    """A whole request."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        text += connection.recv(65536)
+    head, _, body = text.partition(b"\r\n\r\n")
+    length = next(int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length"))
+    while len(body) < length:
+        body += connection.recv(65536)
+    return body
+
+
+def keys(url: str, **more: Any) -> dict[str, Any]:
+    return dict(AwsConfig.model_validate(KEYS | {"endpoint_url": url} | more))
+
+
+def launch(made: AwsCalls) -> None:
+    with made.errors(launching=True):
+        made.client("ec2").run_instances(ImageId="ami-1", MinCount=1, MaxCount=1)
+
+
+def test_a_launch_whose_reply_the_proxy_cut_off_may_have_happened() -> None:
+    received: list[bytes] = []
+    with server(lambda connection: received.append(request_of(connection))) as port:
+        made = AwsCalls(keys("http://ec2.us-east-1.amazonaws.com", proxy="127.0.0.1", proxy_port=port))
+        with pytest.raises(UnknownOutcomeError):
+            launch(made)
+    assert parse_qs(received[0].decode())["Action"] == ["RunInstances"]
+
+
+def test_a_launch_that_the_proxy_never_took_did_not_happen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    made = AwsCalls(keys("http://ec2.us-east-1.amazonaws.com", proxy="127.0.0.1", proxy_port=port))
+    with pytest.raises(TransientError):
+        launch(made)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (
+            SSLError(endpoint_url="u", error="[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: expired"),
+            BadConfigError,
+        ),
+        (SSLError(endpoint_url="u", error="[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]"), UnknownOutcomeError),
+        (SSLError(endpoint_url="u", error="[SSL] record layer failure"), UnknownOutcomeError),
+        (
+            ProxyConnectionError(proxy_url="u", error=ProxyError("no", OSError("Tunnel connection failed: 407"))),
+            TransientError,
+        ),
+        (ProxyConnectionError(proxy_url="u", error=ProxyError("no", ConnectTimeoutError())), TransientError),
+        (ProxyConnectionError(proxy_url="u", error=ProxyError("no", NewConnectionError(None, "x"))), TransientError),  # type: ignore[arg-type]  # no pool
+        (ProxyConnectionError(proxy_url="u", error=ProxyError("no", ConnectionResetError())), UnknownOutcomeError),
+    ],
+)
+def test_only_what_cannot_have_been_sent_is_refused(error: Exception, kind: type[DynamicClusterError]) -> None:
+    made = AwsCalls(keys("http://127.0.0.1:1"))
+    with pytest.raises(kind), made.errors(launching=True):
+        raise error
