@@ -10,6 +10,9 @@ from dynamiccluster.config.fields import Argv, Flag, Interval, Name, Text
 from dynamiccluster.config.schema_cloud_common import ResourceSection, ScriptedCloud
 from dynamiccluster.config.schema_cluster_common import lower
 
+MOST_LAUNCH_S = 150
+"""The service takes a launch of 180 s for lost, and asks again or looks elsewhere: by then the script has ended."""
+
 
 class CommandConfig(ScriptedCloud):
     """Four scripts of the site: whatever can be listed, started and ended by a program is a cloud.
@@ -46,7 +49,9 @@ class CommandConfig(ScriptedCloud):
         60.0, description="How long a command may take. The same in all resources of a tenancy."
     )
     launch_timeout_s: Interval = Field(
-        300.0, description="How long the launch command may take. The same in all resources of a tenancy."
+        150.0,
+        le=MOST_LAUNCH_S,
+        description="How long the launch command may take before it is killed. The same in all resources of a tenancy.",
     )
     parameters: dict[Name, Text] = Field(
         default_factory=dict,

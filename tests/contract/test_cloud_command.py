@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from cloud_suite import RESOURCE, CloudSuite, Harness, specs
+from pydantic import ValidationError
 
 from dynamiccluster.clouds.command.adapter import CommandCloud, Parameters, Scripts
 from dynamiccluster.clouds.userdata import UserData
+from dynamiccluster.config.schema_cloud_command import MOST_LAUNCH_S, CommandConfig
+from dynamiccluster.engine.actuator import TIME_LIMIT_S
 from dynamiccluster.errors import (
     AuthError,
     BadConfigError,
@@ -24,10 +27,11 @@ from dynamiccluster.errors import (
 )
 from dynamiccluster.kit.clock import SystemClock
 from dynamiccluster.kit.runner import SubprocessRunner
+from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.model.offer import NoticeKind
-from dynamiccluster.testing.runner import FakeRunner
+from dynamiccluster.testing.runner import Call, FakeRunner
 
 SITE = Path(__file__).with_name("command_site.py")
 VERBS = ("list", "launch", "terminate", "offers", "console")
@@ -192,6 +196,43 @@ def test_scripts_are_told_everything_on_standard_input_and_nothing_on_the_comman
     assert (told["protocol"], told["verb"], told["cluster_id"], told["tenancy"]) == (1, "launch", "ours", "t")
     assert told["nodes"] == [{"node_id": "id-small-a", "host_name": "small-a", "user_data": "join s3cret small-a"}]
     assert (told["resource"]["name"], told["resource"]["cores"]) == ("small", 2)
+
+
+@pytest.mark.parametrize("ends", ["with an answer", "with an error"])
+def test_one_launch_does_not_run_twice_at_once(ends: str) -> None:
+    """The engine takes a launch of 180 s for lost, and repeats it where the script says that it may."""
+    runner, asked = FakeRunner(), []
+
+    def slow(call: Call) -> str:
+        launch_id = json.loads(call.stdin or "")["launch_id"]
+        asked.append(launch_id)
+        if launch_id == "l1" and len(asked) == 1:
+            with pytest.raises(UnknownOutcomeError, match="still runs"):
+                cloud.launch("l1", RESOURCE, specs("small-a"))
+            assert len(cloud.launch("l2", RESOURCE, specs("small-b"))) == 1
+            if ends == "with an error":
+                raise TransientError("sorry")
+        return '{"instances": [{"id": "a"}]}'
+
+    runner.on(["launch"], slow)
+    cloud = cloud_that_hears(runner)
+    if ends == "with an error":
+        with pytest.raises(TransientError):
+            cloud.launch("l1", RESOURCE, specs("small-a"))
+    else:
+        cloud.launch("l1", RESOURCE, specs("small-a"))
+    assert asked == ["l1", "l2"]
+    assert len(cloud.launch("l1", RESOURCE, specs("small-a"))) == 1
+
+
+def test_a_launch_script_ends_before_the_engine_takes_it_for_lost() -> None:
+    commands = dict.fromkeys(("list_command", "launch_command", "terminate_command"), "/bin/true")
+    most = MOST_LAUNCH_S
+    assert most < TIME_LIMIT_S[ActionKind.LAUNCH]
+    assert CommandConfig.model_validate({**commands}).launch_timeout_s <= most
+    assert CommandConfig.model_validate({**commands, "launch_timeout_s": most}).launch_timeout_s == most
+    with pytest.raises(ValidationError, match="launch_timeout_s"):
+        CommandConfig.model_validate({**commands, "launch_timeout_s": most + 1})
 
 
 def test_a_missing_script_is_a_matter_of_configuration() -> None:

@@ -64,7 +64,8 @@ class CommandCloud:
     """Implements ``clouds/base``.
 
     ``idempotent``: the site's word that ``launch`` with the same ``launch_id`` gives the machines of the first call.
-    ``timeout_s``: of one script; ``launch`` may take ``launch_timeout_s``.
+    ``timeout_s``: of one script; ``launch`` may take ``launch_timeout_s``, less than the engine's 180 s. Two scripts
+    for one ``launch_id`` never run at once: the second would ask too early whether the machines are there.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class CommandCloud:
         *,
         idempotent: bool = False,
         timeout_s: float = 60.0,
-        launch_timeout_s: float = 300.0,
+        launch_timeout_s: float = 150.0,
     ) -> None:
         self.tenancy = tenancy
         self.idempotent = idempotent
@@ -89,6 +90,7 @@ class CommandCloud:
         self._resources = dict(resources)
         self._timeout_s = timeout_s
         self._launch_timeout_s = launch_timeout_s
+        self._running: dict[str, object] = {}  # launch ids; one call each, whichever thread comes first
         self._offers: tuple[Offer, ...] = ()
         self._offers_until = 0.0
 
@@ -121,6 +123,9 @@ class CommandCloud:
         for spec in specs:
             require_host_name(spec.host_name)
         wish = self._wish(launch_id, resource, specs)
+        call = object()
+        if self._running.setdefault(launch_id, call) is not call:
+            raise UnknownOutcomeError("launch: the script of an earlier call for the same machines still runs")
         try:
             document = self._ask("launch", self._scripts.launch, wish, self._launch_timeout_s)
             records = document.get("instances")
@@ -129,6 +134,8 @@ class CommandCloud:
             return tuple(parse_launched(record) for record in records)
         except ValueError as error:
             raise UnknownOutcomeError(f"launch: one of the `instances` {error}") from error
+        finally:
+            del self._running[launch_id]
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         if instance_ids:
