@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dynamiccluster.decide import breaker, interruptions
 from dynamiccluster.decide.draft import ENGINE, Draft
-from dynamiccluster.decide.lifecycle import NodeEvent, apply
+from dynamiccluster.decide.lifecycle import Answer, NodeEvent, answer, apply
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.job import OCCUPYING, JobState, Wait
 from dynamiccluster.model.offer import Notice, NoticeKind
@@ -21,10 +21,18 @@ from dynamiccluster.model.worker_node import HoldWhy, NodeState, WorkerNode
 KEPT_S = 86400.0
 """How long a notice is known of a machine that is still there: clouds repeat them until the machine is gone."""
 
+EARLY = "early "
+"""Before the key of a reclaim that came while there was nothing to be done about it: the node was down, or not bound to
+its machine yet. It is heeded as soon as there is."""
+
+EARLY_S = 900.0
+"""How long: reclaims come true within minutes."""
+
 
 def take_in(draft: Draft) -> None:
     """Notices of the clouds' last views; each counts once."""
     _forget_old(draft)
+    _heed_early(draft)
     by_instance = {node.instance_id: node for node in draft.nodes.values() if node.instance_id}
     for view in draft.snapshot.clouds.values():
         for notice in view.notices:
@@ -38,7 +46,11 @@ def noticed(draft: Draft, node: WorkerNode, notice: Notice, actor: str = "engine
     key = f"{notice.kind} {node.node_id}"
     if key in draft.memory.noticed:
         return False
-    draft.memory = replace(draft.memory, noticed={**draft.memory.noticed, key: draft.obs(ENGINE)})
+    first = EARLY + key not in draft.memory.noticed
+    early = notice.kind is NoticeKind.RECLAIM and answer(node.state, NodeEvent.RECLAIM) is Answer.IGNORE
+    _remember(draft, EARLY + key if early else key)
+    if not first:
+        return False
     left_s = notice.due_at - draft.now
     due = f" in {left_s:.0f} s" if notice.due_at and left_s > 0 else ""
     if notice.kind is NoticeKind.RECLAIM:
@@ -50,6 +62,22 @@ def noticed(draft: Draft, node: WorkerNode, notice: Notice, actor: str = "engine
     else:
         draft.event(EventKind.NODE, f"{why}; it is kept", node=node, actor=actor)
     return True
+
+
+def _heed_early(draft: Draft) -> None:
+    """Reclaims of nodes about which something can be done by now."""
+    for key in [key for key in draft.memory.noticed if key.startswith(EARLY)]:
+        kind, _, node_id = key.removeprefix(EARLY).partition(" ")
+        if answer(draft.nodes[node_id].state, NodeEvent.RECLAIM) is not Answer.IGNORE:
+            _remember(draft, f"{kind} {node_id}")
+            draft.memory = replace(
+                draft.memory, noticed={known: at for known, at in draft.memory.noticed.items() if known != key}
+            )
+            apply(draft, node_id, NodeEvent.RECLAIM, "its cloud takes it away, as it has said")
+
+
+def _remember(draft: Draft, key: str) -> None:
+    draft.memory = replace(draft.memory, noticed={**draft.memory.noticed, key: draft.obs(ENGINE)})
 
 
 def _reclaimed(draft: Draft, node: WorkerNode, notice: Notice, why: str, actor: str) -> None:
@@ -85,7 +113,9 @@ def with_displaced(draft: Draft) -> SchedulerView | None:
 def _forget_old(draft: Draft) -> None:
     clock, known = draft.obs(ENGINE), draft.memory.noticed
     kept = {
-        key: at for key, at in known.items() if key.partition(" ")[2] in draft.nodes and clock - at < KEPT_S
+        key: at
+        for key, at in known.items()
+        if key.rpartition(" ")[2] in draft.nodes and clock - at < (EARLY_S if key.startswith(EARLY) else KEPT_S)
     }  # a node that stays a day after the notice was not meant
     if len(kept) != len(known):
         draft.memory = replace(draft.memory, noticed=kept)

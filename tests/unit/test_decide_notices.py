@@ -12,7 +12,8 @@ from dynamiccluster.decide import interruptions
 from dynamiccluster.decide.lifecycle import NodeEvent, answer
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.command import Command, CommandKind, ReplyCode
-from dynamiccluster.model.memory import Backoff
+from dynamiccluster.model.host import HostState
+from dynamiccluster.model.memory import Backoff, ObservedClock
 from dynamiccluster.model.menu import Menu
 from dynamiccluster.model.offer import Notice, NoticeKind, Offer
 from dynamiccluster.model.plan import Plan, Snapshot
@@ -153,3 +154,50 @@ def test_how_long_spot_nodes_lasted_counts_when_they_end() -> None:
 def test_a_notice_of_a_machine_is_no_surprise_in_any_state() -> None:
     for event in (NodeEvent.RECLAIM, NodeEvent.AT_RISK):
         assert all(str(answer(state, event)) != "refuse" for state in NodeState)
+
+
+def came_back(snapshot: Snapshot, plan: Plan, after_s: float) -> Plan:
+    """The decision when the node's host is up again, with a job, and the cloud says nothing new."""
+    node, at = snapshot.nodes["n1"], b.NOW + after_s
+    hosts, running = [b.host_of(node, used=1, jobs=("7",))], [b.running("7", node.host_name)]
+    later = b.after(
+        snapshot,
+        plan,
+        scheduler=b.scheduler_view(running, hosts, at=at - 2),
+        clouds={"t": b.cloud_view([b.instance_of(node)], at=at - 2)},
+    )
+    clocks = {"engine": ObservedClock(b.OBS + after_s, at), "scheduler": ObservedClock(b.OBS + after_s, at - 1)}
+    later = replace(later, memory=replace(later.memory, clocks={**later.memory.clocks, **clocks}))
+    return b.plan(later, b.policy(SPOT), at)
+
+
+@pytest.mark.parametrize("by_agent", [True, False])
+def test_a_reclaim_of_a_node_that_is_down_is_heeded_when_it_is_back(by_agent: bool) -> None:
+    node = b.node("n1", NodeState.DOWN)
+    kinds = () if by_agent else (RECLAIM,)
+    snapshot = picture(node, *kinds, hosts=[b.host_of(node, state=HostState.DOWN)])
+    commands = (Command("1", CommandKind.RECLAIM, "agent", "r-n1"),) if by_agent else ()
+    plan = decided(replace(snapshot, commands=commands))
+    assert plan.memory.interruptions["t/a/four/spot"].count == 1.0
+    back = came_back(snapshot, plan, 10.0)
+    assert (back.nodes["n1"].state, back.nodes["n1"].hold_why) == (NodeState.HOLDING, HoldWhy.RECLAIM)
+    assert ActionKind.VACATE in back.nodes["n1"].todo
+    assert back.memory.interruptions["t/a/four/spot"].count == pytest.approx(1.0, abs=0.01)
+    assert list(back.memory.noticed) == ["reclaim n1"]
+
+
+def test_a_reclaim_that_did_not_come_true_is_no_reason_to_hold_a_node_later() -> None:
+    node = b.node("n1", NodeState.DOWN)
+    snapshot = picture(node, RECLAIM, hosts=[b.host_of(node, state=HostState.DOWN)])
+    back = came_back(snapshot, decided(snapshot), 3600.0)
+    assert back.nodes["n1"].state is NodeState.BUSY
+
+
+def test_a_reclaim_of_a_machine_that_was_not_bound_yet_is_heeded_once_it_is() -> None:
+    node = b.node("n1", NodeState.UNSETTLED)
+    snapshot = picture(node, RECLAIM)
+    notices = (Notice("i-n1", RECLAIM, b.NOW + 120),)
+    snapshot = replace(snapshot, clouds={"t": b.cloud_view([b.instance_of(node)], notices=notices)})
+    first = decided(snapshot)
+    second = decided(b.after(snapshot, first))
+    assert NodeState.REMOVING in {plan.nodes["n1"].state for plan in (first, second) if "n1" in plan.nodes}
