@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dynamiccluster.decide import breaker, interruptions
 from dynamiccluster.decide.draft import ENGINE, Draft
-from dynamiccluster.decide.lifecycle import Answer, NodeEvent, answer, apply
+from dynamiccluster.decide.lifecycle import Answer, NodeEvent, age_s, answer, apply
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.job import OCCUPYING, JobState, Wait
 from dynamiccluster.model.offer import Notice, NoticeKind
@@ -27,6 +27,9 @@ its machine yet. It is heeded as soon as there is."""
 
 EARLY_S = 900.0
 """How long: reclaims come true within minutes."""
+
+DISPLACED_S = 600.0
+"""How long nodes are launched for the jobs of a machine that is to be taken away, while they still run there."""
 
 
 def take_in(draft: Draft) -> None:
@@ -92,12 +95,15 @@ def _reclaimed(draft: Draft, node: WorkerNode, notice: Notice, why: str, actor: 
 
 def with_displaced(draft: Draft) -> SchedulerView | None:
     """The scheduler's view in which jobs that will lose all their hosts wait again: nodes for them take minutes, and
-    so they are launched before the jobs are requeued. Jobs that keep some of their hosts are left until they wait."""
+    so they are launched before the jobs are requeued. Jobs that keep some of their hosts are left until they wait.
+
+    Not for ever: a job that cannot be moved, on a machine that is not taken away after all, needs no other node.
+    """
     view = draft.snapshot.scheduler
     leaving = {
         node.host_name
         for node in draft.nodes.values()
-        if node.hold_why is HoldWhy.RECLAIM and node.state is NodeState.HOLDING
+        if node.hold_why is HoldWhy.RECLAIM and node.state is NodeState.HOLDING and age_s(draft, node) < DISPLACED_S
     }
     if view is None or not leaving:
         return view

@@ -201,3 +201,23 @@ def test_a_reclaim_of_a_machine_that_was_not_bound_yet_is_heeded_once_it_is() ->
     first = decided(snapshot)
     second = decided(b.after(snapshot, first))
     assert NodeState.REMOVING in {plan.nodes["n1"].state for plan in (first, second) if "n1" in plan.nodes}
+
+
+def test_for_a_job_that_cannot_be_moved_no_node_is_launched_again_and_again() -> None:
+    """A false reclaim of a node whose job cannot be requeued: it runs on, and needs no other node."""
+
+    def asked(held_s: float) -> int:
+        held = b.node(
+            "n1",
+            NodeState.HOLDING,
+            hold_why=HoldWhy.RECLAIM,
+            hold_confirmed_at=b.NOW - 50,
+            state_since_obs=b.OBS - held_s,
+        )
+        hosts = [b.host_of(held, used=4, busy=True, held=b.MARK + held.host_name)]
+        running = b.running("7", held.host_name, wants=b.shape(4))
+        plan = b.plan(b.picture([held], jobs=[running], hosts=hosts), b.policy(b.resource("r")))
+        return sum(b.launches(plan).values())
+
+    assert asked(30.0) == 1
+    assert asked(3600.0) == 0
