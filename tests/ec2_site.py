@@ -173,7 +173,12 @@ class Ec2Site:
         if self.late and action in ("CreateTags", "StartInstances"):
             with self._lock:
                 self._delayed.append((action, dict(environ), body))
-            return self._send(start, f"<{action}Response/>".encode(), "200 OK", [("Content-Type", "text/xml")])
+            return self._send(
+                start,
+                f"<{action}Response><instancesSet/></{action}Response>".encode(),
+                "200 OK",
+                [("Content-Type", "text/xml")],
+            )
         if action == "RunInstances":
             reply = self._run_instances(environ, asked)
         else:

@@ -14,9 +14,14 @@ from botocore.exceptions import ProxyConnectionError, SSLError
 from ec2_rig import KEYS
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
+from dynamiccluster.clouds.aws.build import build
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.config.schema_cloud_aws import AwsConfig
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, TransientError, UnknownOutcomeError
+from dynamiccluster.kit.clock import SystemClock
+from dynamiccluster.model.action import NodeSpec
+from dynamiccluster.model.capacity import Capacity
+from dynamiccluster.model.resource import Resource
 
 Connection = Callable[[socket.socket], None]
 
@@ -104,3 +109,43 @@ def test_only_what_cannot_have_been_sent_is_refused(error: Exception, kind: type
     made = AwsCalls(keys("http://127.0.0.1:1"))
     with pytest.raises(kind), made.errors(launching=True):
         raise error
+
+
+PAGE = b'<?xml version="1.0"?><html><head><title>Sign in</title></head><body>first</body></html>'
+
+
+def strange(connection: socket.socket) -> None:
+    """A server that is not EC2, and says yes to everything."""
+    request_of(connection)
+    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(PAGE) + PAGE)
+
+
+def test_an_answer_that_is_not_ec2s_is_no_answer() -> None:
+    with server(strange) as port:
+        cloud = build("t", {"r": keys(f"http://127.0.0.1:{port}")}, "c1", SystemClock())
+        with pytest.raises(TransientError, match="Reservations"):
+            cloud.list_instances()
+        with pytest.raises(TransientError):
+            cloud.terminate(["i-0"])
+        with pytest.raises(UnknownOutcomeError):
+            cloud.launch("l", Resource("r", "aws", "t", Capacity(2, 2000)), [NodeSpec("n", "r-n")])
+
+
+def test_an_end_that_ec2_does_not_confirm_did_not_happen() -> None:
+    """The list comes from EC2, what follows does not."""
+
+    def speak(connection: socket.socket) -> None:
+        asked = parse_qs(request_of(connection).decode())["Action"][0]
+        body = PAGE if asked == "TerminateInstances" else LISTED
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with server(speak) as port:
+        cloud = build("t", {"r": keys(f"http://127.0.0.1:{port}")}, "c1", SystemClock())
+        with pytest.raises(TransientError, match="TerminatingInstances"):
+            cloud.terminate(["i-0"])
+
+
+LISTED = b"""<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet>
+<item><instanceId>i-0</instanceId><instanceState><code>16</code><name>running</name></instanceState><tagSet><item>
+<key>dynamiccluster:cluster</key><value>c1</value></item></tagSet></item></instancesSet></item></reservationSet>
+</DescribeInstancesResponse>"""

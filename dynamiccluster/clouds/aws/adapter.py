@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.clouds.aws.calls import AwsCalls, within
 from dynamiccluster.clouds.aws.catalogue import Catalogue
 from dynamiccluster.clouds.aws.instance_map import (
     MOST_NODES,
@@ -139,7 +139,8 @@ class AwsCloud:
         known = [str(one["InstanceId"]) for one in self._warm.park(self._ours(instance_ids))]
         for first in range(0, len(known), _TERMINATED_AT_ONCE):
             with self._calls.errors():
-                ec2.terminate_instances(InstanceIds=known[first : first + _TERMINATED_AT_ONCE])
+                reply = ec2.terminate_instances(InstanceIds=known[first : first + _TERMINATED_AT_ONCE])
+            within(reply, "TerminatingInstances")
 
     def console_tail(self, instance_id: str) -> str:
         found = self._ours([instance_id])
@@ -181,7 +182,7 @@ class AwsCloud:
         ec2 = self._calls.client("ec2")
         with self._calls.errors(launching=True, offering=resource.offering):
             reply = ec2.run_instances(**request)
-        return [to_launched(described) for described in reply.get("Instances", ())]
+        return [to_launched(described) for described in within(reply, "Instances", UnknownOutcomeError)]
 
     def _restarted(
         self, launch_id: str, resource: Resource, config: Mapping[str, Any], specs: Sequence[NodeSpec]

@@ -98,12 +98,15 @@ class AwsCalls:
         )
 
     def pages(self, ask: Callable[..., Mapping[str, Any]], key: str, **parameters: Any) -> Iterator[Any]:
-        """Every element under ``key`` of a paged answer. A page that fails raises: no list is half a list."""
+        """Every element under ``key`` of a paged answer. A page that fails raises: no list is half a list.
+
+        :raises TransientError: also if the answer has no such list, as an empty one of EC2's has.
+        """
         token = None
         while True:
             with self.errors():
                 page = ask(**parameters, **({"NextToken": token} if token else {}))
-            yield from page.get(key, ())
+            yield from within(page, key)
             token = page.get("NextToken")
             if not token:
                 return
@@ -130,6 +133,17 @@ class AwsCalls:
             made = _mapped(error, launching)
             made.offering = offering  # type: ignore[attr-defined]  # read by whoever knows launches
             raise made from error
+
+
+def within(reply: Mapping[str, Any], key: str, kind: type[DynamicClusterError] = TransientError) -> Any:
+    """What stands under ``key``. Without it the answer is of something else, which says yes to whatever it is asked: a
+    proxy's page, a wrong ``endpoint_url``.
+
+    :raises DynamicClusterError: of that ``kind``, if it is not there.
+    """
+    if key not in reply:
+        raise kind(f"the answer has no {key}: it is not EC2's (a proxy's, or that of a wrong endpoint_url)")
+    return reply[key]
 
 
 def _mapped(error: Exception, launching: bool) -> DynamicClusterError:

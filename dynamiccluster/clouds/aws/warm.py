@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.clouds.aws.calls import AwsCalls, within
 from dynamiccluster.clouds.aws.instance_map import (
     CLUSTER_TAG,
     GENERATION_TAG,
@@ -168,7 +168,8 @@ class WarmNodes:
         try:
             if stopped:
                 with self._calls.errors(launching=True, offering=resource.offering):
-                    self._calls.client("ec2").start_instances(InstanceIds=stopped)
+                    reply = self._calls.client("ec2").start_instances(InstanceIds=stopped)
+                within(reply, "StartingInstances", UnknownOutcomeError)
         except UnknownOutcomeError:
             raise
         except DynamicClusterError as error:
@@ -196,7 +197,8 @@ class WarmNodes:
         try:
             self._written.write_parked(ids, {PARKED_TAG: f"{self._clock.now():.0f}"})
             with self._calls.errors():
-                self._calls.client("ec2").stop_instances(InstanceIds=ids, Hibernate=hibernate)
+                reply = self._calls.client("ec2").stop_instances(InstanceIds=ids, Hibernate=hibernate)
+            within(reply, "StoppingInstances")
         except DynamicClusterError as error:
             log.warning("%d machine(s) cannot be kept, and are ended: %s", len(ids), error)
             return list(machines)
