@@ -117,8 +117,8 @@ class Ledger:
             self.trials.add(resource.name)
         for quota, each in (
             (self.quota_instances, 1),
-            (self.quota_cores, resource.capacity.cores),
-            (self.quota_memory_mib, resource.capacity.memory_mib),
+            (self.quota_cores, resource.quota_use.cores),
+            (self.quota_memory_mib, resource.quota_use.memory_mib),
         ):
             if resource.tenancy in quota:
                 quota[resource.tenancy] -= count * each
@@ -148,8 +148,8 @@ class Ledger:
             bounds.append(((limits.max_cores - self.cores) // cores, Refusal.CLUSTER_CORES))
         for quota, each in (
             (self.quota_instances, 1),
-            (self.quota_cores, cores),
-            (self.quota_memory_mib, max(resource.capacity.memory_mib, 1)),
+            (self.quota_cores, max(resource.quota_use.cores, 1)),
+            (self.quota_memory_mib, max(resource.quota_use.memory_mib, 1)),
         ):
             if resource.tenancy in quota:
                 bounds.append((quota[resource.tenancy] // each, Refusal.QUOTA))
@@ -229,8 +229,8 @@ def _not_in_list(draft: Draft, tenancy: str) -> tuple[int, int, int]:
             continue
         known = node.offer or draft.policy.resources.get(node.resource)
         nodes += 1
-        cores += known.capacity.cores if known else 0
-        memory_mib += known.capacity.memory_mib if known else 0
+        cores += known.quota_use.cores if known else 0
+        memory_mib += known.quota_use.memory_mib if known else 0
     return nodes, cores, memory_mib
 
 

@@ -74,6 +74,9 @@ def _most(name: str, offers: Iterable[Offer]) -> Offer:
 
 def _filled(resource: Resource, offer: Offer) -> Resource:
     known = resource.capacity.cores > 0
+    if resource.menu is None and offer.quota_use != resource.capacity:
+        # the quota is in the cloud's own figures, whatever the configuration leaves to the jobs
+        resource = replace(resource, billed=offer.quota_use)
     return replace(
         resource,
         capacity=resource.capacity if known else offer.capacity,

@@ -28,6 +28,11 @@ class Offer:
     zone: str = ""
     market: str = ""  # "spot" or "on-demand"; "" = there is no such difference
     priority: int = 0  # among the offers of one menu, lower is better; before the price
+    billed: Capacity | None = None  # what it uses of the cloud's quota; None = as much as jobs may use of it
+
+    @property
+    def quota_use(self) -> Capacity:
+        return self.billed or self.capacity
 
 
 class NoticeKind(StrEnum):

@@ -76,11 +76,16 @@ class Resource:
     offering: str = ""  # zone/type/market, key of the capacity back-off; "" = this resource alone
     drain_at_risk: bool = False  # whether a machine is let go that the cloud says it may take away
     menu: Menu | None = None  # it is one of many kinds of machine, chosen for each demand among the cloud's offers
+    billed: Capacity | None = None  # what a node uses of the cloud's quota; None = as much as jobs may use of it
 
     @property
     def word(self) -> str:
         """A feature that all of its nodes have and no others: for demands that this resource is known to meet."""
         return f"resource:{self.name}"
+
+    @property
+    def quota_use(self) -> Capacity:
+        return self.billed or self.capacity
 
     @property
     def unpriced(self) -> bool:
@@ -101,6 +106,7 @@ class Resource:
             gpu_type=offer.gpu_type,
             price_per_hour=offer.price_per_hour or self.price_per_hour,
             offering=offer.offering,
+            billed=offer.billed,
         )
 
     def numbered(self, number: int) -> str:

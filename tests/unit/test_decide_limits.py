@@ -23,8 +23,12 @@ from builders import (
 
 from dynamiccluster.decide import limits as subject
 from dynamiccluster.decide.limits import open_ledger
+from dynamiccluster.decide.offers import with_offers
+from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.instance import InstanceState
 from dynamiccluster.model.memory import Backoff, Breaker, BreakerState, ObservedClock, Override, Spend
+from dynamiccluster.model.menu import Menu
+from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.policy import Limits
 from dynamiccluster.model.resource import ResourceFlag
@@ -228,3 +232,30 @@ def test_the_monthly_budget_looks_no_further_than_the_month() -> None:
 def test_an_absurdly_cheap_resource_does_not_overflow() -> None:
     cheap = resource(price_per_hour=1e-300)
     assert room(policy(cheap, limits=Limits(budget_per_hour=5.0)), []) == (10, Refusal.MAX_NODES)
+
+
+def test_a_quota_is_used_up_by_what_the_cloud_counts_not_by_what_jobs_may_use() -> None:
+    """EC2 counts 8 vCPUs of a machine whose four cores are given to jobs without hyper-threading."""
+    told = Offer("r", Capacity(4, 15000), billed=Capacity(8, 16384))
+    view = cloud_view(quota=Quota(None, 0, 32, 0), offers=(told,))
+    wanted = jobs(20, shape(4))
+    for sized in (resource(cores=4, max_nodes=50), resource(cores=0, memory_mib=0, max_nodes=50)):
+        rules = with_offers(policy(sized), {"t": view})
+        assert launches(plan(picture(jobs=wanted, clouds={"t": view}), rules)) == {"r": 4}
+
+
+def test_a_size_configured_smaller_than_the_cloud_tells_counts_as_told() -> None:
+    view = cloud_view(quota=Quota(None, 0, 32, 0, 100_000, 0), offers=(Offer("r", Capacity(16, 64_000)),))
+    rules = with_offers(policy(resource(cores=14, memory_mib=60_000, max_nodes=50)), {"t": view})
+    waiting = node("n1", S.STARTING, instance_id="i-unlisted")
+    assert launches(plan(picture(jobs=jobs(20, shape(14)), clouds={"t": view}), rules)) == {"r": 1}  # of memory
+    assert not launches(plan(picture([waiting], jobs=jobs(20, shape(14)), clouds={"t": view}), rules))
+
+
+def test_each_offer_of_a_menu_counts_for_itself() -> None:
+    offer = Offer("r", Capacity(4, 15000), "t/a/x/on-demand", market="on-demand", billed=Capacity(8, 16384))
+    view = cloud_view(quota=Quota(None, 0, 32, 0), offers=(offer,))
+    rules = with_offers(policy(resource(cores=0, memory_mib=0, max_nodes=50, menu=Menu())), {"t": view})
+    coming = node("n1", S.STARTING, instance_id="i-unlisted", offer=offer)
+    snapshot = picture([coming], jobs=jobs(20, shape(4)), clouds={"t": view})
+    assert launches(plan(snapshot, rules)) == {"r": 3}

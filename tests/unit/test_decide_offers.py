@@ -31,8 +31,8 @@ def test_what_is_open_is_filled_in() -> None:
 
 def test_what_is_configured_wins() -> None:
     given = replace(OPEN, capacity=Capacity(4, 8000), price_per_hour=0.1)
-    assert with_offers(policy(given), views(TOLD)).resources["r"] == given
-    rules = policy(given)
+    assert with_offers(policy(given), views(TOLD)).resources["r"] == replace(given, billed=TOLD.capacity)
+    rules = policy(replace(given, capacity=TOLD.capacity, gpu_type=TOLD.gpu_type))
     assert with_offers(rules, views(TOLD)) is rules
 
 
