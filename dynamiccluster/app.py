@@ -29,6 +29,7 @@ from dynamiccluster.kit.logs import configure_logging
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
 from dynamiccluster.kit.secrets import Redactor
 from dynamiccluster.kit.systemd import Systemd
+from dynamiccluster.model.view import SourceStatus
 from dynamiccluster.plugins.base import Plugin
 from dynamiccluster.plugins.host import PluginHost
 from dynamiccluster.plugins.prometheus import CONTENT_TYPE, MeteredBridge, PrometheusExporter
@@ -140,7 +141,7 @@ class _App:
             loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
             self._watch(plugins)
             ends.push_async_callback(self._unwatch)
-            api = ApiServer(engine, api_settings(loaded.settings), clock, bridge, self._metrics)
+            api = ApiServer(engine, api_settings(loaded.settings), clock, bridge, self._metrics, self._plugins)
             await api.start()
             ends.push_async_callback(api.stop)
             if general.doorbell:
@@ -163,7 +164,7 @@ class _App:
     def _watch(self, plugins: Mapping[str, Plugin]) -> None:
         """Let these plug-ins look at the engine's state."""
         built_in = {"prometheus": self._exporter}
-        self._host = PluginHost({**built_in, **plugins}, self._bridge, self._clock)
+        self._host = PluginHost({**built_in, **plugins}, self._bridge, self._clock, redact=self._redactor.redact)
         self._watching = asyncio.get_running_loop().create_task(self._host.run(lambda: self._engine.readmodel))
 
     async def _metrics(self) -> tuple[str, bytes]:
@@ -173,6 +174,13 @@ class _App:
             "metrics", "write the figures", METRICS_LIMIT_S, lambda: self._exporter.text(readmodel, plugins)
         )
         return CONTENT_TYPE, text
+
+    def _plugins(self) -> list[SourceStatus]:
+        """For the API, which does not know plug-ins."""
+        return [
+            SourceStatus(each.name, each.last_good_at, each.last_try_at, each.failures, each.error)
+            for each in self._host.status
+        ]
 
     async def _unwatch(self) -> None:
         self._watching.cancel()

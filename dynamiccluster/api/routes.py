@@ -76,6 +76,7 @@ OURS: tuple[Route, ...] = (
     ("/api/v1/plan", service.DryRun),
     ("/api/v1/costs", service.Costs),
     ("/api/v1/sources", service.Sources),
+    ("/api/v1/plugins", service.Plugins),
     ("/api/v1/config", service.ServerConfig),
     ("/api/v1/auto", service.Auto),
     ("/api/v1/observe", service.Observe),

@@ -297,6 +297,20 @@ class SourceList(Document):
     sources: list[SourceDoc]
 
 
+class PluginDoc(Document):
+    name: str
+    ok: bool
+    last_good_at: Instant
+    age_s: float | None
+    last_try_at: Instant
+    failures: int
+    error: Text
+
+
+class PluginList(Document):
+    plugins: list[PluginDoc]
+
+
 class CostByResource(Document):
     nodes: int
     price_per_hour: float

@@ -11,7 +11,7 @@ from tornado.web import Application
 
 from dynamiccluster.api import auth, routes, sockets
 from dynamiccluster.api.gate import Gate
-from dynamiccluster.api.handlers.base import Context, Metrics
+from dynamiccluster.api.handlers.base import Context, Metrics, Plugins
 from dynamiccluster.api.pam import authenticator
 from dynamiccluster.api.recorder import Recorder
 from dynamiccluster.api.settings import ApiSettings
@@ -40,10 +40,12 @@ class ApiServer:
         clock: Clock | None = None,
         bridge: Bridge | None = None,
         metrics: Metrics | None = None,
+        plugins: Plugins = tuple,
     ) -> None:
         self._service = service
         self._settings = settings
         self._metrics = metrics
+        self._plugins = plugins
         self._clock = clock or SystemClock()
         self._bridge = bridge
         self._recorder = Recorder(service, self._clock, bridge, settings.series_file)
@@ -86,6 +88,7 @@ class ApiServer:
             authenticate=authenticator() if settings.pam_service else None,
             series=self._recorder.series,
             metrics=self._metrics,
+            plugins=self._plugins,
             closing=self._closing,
         )
         application = routes.build(context)

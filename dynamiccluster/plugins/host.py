@@ -41,12 +41,20 @@ class PluginHost:
     """All plug-ins of a service. A failing one is logged once, shown in :attr:`status`, and tried again later."""
 
     def __init__(
-        self, plugins: Mapping[str, Plugin], bridge: Bridge, clock: Clock, *, timeout_s: float = TIMEOUT_S
+        self,
+        plugins: Mapping[str, Plugin],
+        bridge: Bridge,
+        clock: Clock,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        redact: Callable[[str], str] = str,
     ) -> None:
+        """``redact`` hides secrets in what plug-ins say: receivers have passwords, and addresses that are secret."""
         self._plugins = dict(plugins)
         self._bridge = bridge
         self._clock = clock
         self._timeout_s = timeout_s
+        self._redact = redact
         self._status = {name: PluginStatus(name) for name in plugins}
 
     @property
@@ -84,7 +92,7 @@ class PluginHost:
             if not before.failures:
                 ours = isinstance(error, DynamicClusterError)
                 log.warning("plug-in %s failed: %s", name, _said(error), exc_info=None if ours else error)
-            self._status[name] = replace(before, failures=before.failures + 1, error=_said(error))
+            self._status[name] = replace(before, failures=before.failures + 1, error=self._redact(_said(error)))
         else:
             if before.failures:
                 log.info("plug-in %s works again after %d failures", name, before.failures)

@@ -72,6 +72,7 @@ GET = (
     "/api/v1/plan",
     "/api/v1/costs",
     "/api/v1/sources",
+    "/api/v1/plugins",
     "/api/v1/config",
     "/api/v1/nonsense",
 )
@@ -137,6 +138,9 @@ def test_no_secret_leaves_the_service(tmp_path: Path) -> None:
         answers["said"] = service.ends()[1]
     assert leaks(json.dumps(answers["/api/v1/config"])) == []
     assert "leaky.Plugin" in json.dumps(answers["/api/v1/config"])
+    plugins = {one["name"]: one for one in answers["/api/v1/plugins"]["plugins"]}
+    assert plugins["site"]["error"].startswith("RuntimeError: login failed")
+    assert "prometheus" in plugins
     found = {path: leaks(answer if isinstance(answer, str) else json.dumps(answer)) for path, answer in answers.items()}
     assert not {path: names for path, names in found.items() if names}
     assert leaks(service.log()) == []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dynamiccluster.api.handlers.base import Plugins
 from dynamiccluster.api.server import ApiServer, ApiSettings
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.testing.service import ServiceDouble
@@ -99,14 +100,14 @@ class Live:
 
 
 @contextmanager
-def live(folder: Path, bridge: Bridge | None = None, **settings: Any) -> Iterator[Live]:
+def live(folder: Path, bridge: Bridge | None = None, plugins: Plugins = tuple, **settings: Any) -> Iterator[Live]:
     """Serve the example cluster on a free loopback port and on ``folder/api.sock``."""
     clock = FixedClock()
     service = example_service(clock)
     ours = ApiSettings(port=0, socket_path=str(folder / "api.sock"), static_folder=str(folder / "not-built"))
     chosen = replace(ours, **settings)
     started, loop = threading.Event(), asyncio.new_event_loop()
-    server = ApiServer(service, chosen, clock, bridge)
+    server = ApiServer(service, chosen, clock, bridge, plugins=plugins)
     failure: list[BaseException] = []
 
     def run() -> None:

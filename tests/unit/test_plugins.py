@@ -20,6 +20,7 @@ from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.kit.clock import SystemClock
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
 from dynamiccluster.kit.runner import SubprocessRunner
+from dynamiccluster.kit.secrets import HIDDEN, Redactor
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host, HostState
@@ -180,6 +181,27 @@ def test_every_plugin_looks_at_its_own_pace() -> None:
         assert host.status[1].last_good_at == pytest.approx(1120)
         await host.close()
         assert (fast.closed, slow.closed) == (1, 1)
+
+    virtual(main())
+
+
+def test_what_a_plugin_says_is_shown_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    bad = Watcher(60.0)
+
+    def crash() -> None:
+        raise TransientError("https://ada:S3cret@example.org refused")
+
+    bad.behave = crash
+
+    async def main() -> None:
+        clock, redactor = PacedClock(asyncio.get_running_loop(), 0.0), Redactor()
+        redactor.add("S3cret")
+        host = PluginHost({"bad": bad}, DirectBridge(), clock, redact=redactor.redact)
+        task = asyncio.create_task(host.run(lambda: replace(picture(), at=clock.now())))
+        await asyncio.sleep(30)
+        assert host.status[0].error == f"https://ada:{HIDDEN}@example.org refused"
+        task.cancel()
+        await asyncio.wait([task])
 
     virtual(main())
 

@@ -34,6 +34,7 @@ from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.command import Command, CommandKind, CommandReply, ReplyCode
+from dynamiccluster.model.view import SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,9 @@ T = TypeVar("T")
 Metrics = Callable[[], Awaitable[tuple[str, bytes]]]
 """Figures for a scrape: their content type, and the text."""
 
+Plugins = Callable[[], Iterable[SourceStatus]]
+"""How plug-ins are doing; ``source`` is a plug-in's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -71,6 +75,7 @@ class Context:
     cache: Cache = field(default_factory=Cache)
     series: Series = field(default_factory=Series)
     metrics: Metrics | None = None  # for Prometheus, if they are kept
+    plugins: Plugins = tuple
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # the service stops: streams end
 
 

@@ -10,7 +10,7 @@ from dynamiccluster.api.declare import instant, number, one_of, operation, word
 from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.pictures.common import history
 from dynamiccluster.api.pictures.resources import cost_doc
-from dynamiccluster.api.pictures.service import auto_mode, plan_doc, source_docs, status_doc
+from dynamiccluster.api.pictures.service import auto_mode, plan_doc, plugin_docs, source_docs, status_doc
 from dynamiccluster.api.problems import ApiError, not_found
 from dynamiccluster.api.redact import redact
 from dynamiccluster.api.tokens import Role
@@ -82,6 +82,14 @@ class Sources(ApiHandler):
     @operation("age and error of each source", schemas.SourceList)
     def get(self) -> None:
         self.answer(schemas.SourceList(sources=source_docs(self.model, self.now)))
+
+
+class Plugins(ApiHandler):
+    @operation(
+        "each plug-in: its last good look, failures in a row and their error; built-in ones too", schemas.PluginList
+    )
+    def get(self) -> None:
+        self.answer(schemas.PluginList(plugins=plugin_docs(self.context.plugins(), self.now)))
 
 
 class Costs(ApiHandler):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dynamiccluster import __version__
 from dynamiccluster.api import schemas, schemas_plan
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc
@@ -69,6 +71,22 @@ def source_docs(model: ReadModel, now: float) -> list[schemas.SourceDoc]:
     """The scheduler first, then the clouds by name."""
     order = sorted(model.sources.values(), key=lambda status: (status.source != "scheduler", status.source))
     return [source_doc(model, status, now) for status in order]
+
+
+def plugin_docs(statuses: Iterable[SourceStatus], now: float) -> list[schemas.PluginDoc]:
+    """How plug-ins are doing, by name."""
+    return [
+        schemas.PluginDoc(
+            name=status.source,
+            ok=status.ok,
+            last_good_at=instant(status.last_good_at),
+            age_s=age(status.last_good_at, now) if status.last_good_at else None,
+            last_try_at=instant(status.last_try_at),
+            failures=status.failures,
+            error=status.error,
+        )
+        for status in sorted(statuses, key=lambda status: status.source)
+    ]
 
 
 def supply_doc(model: ReadModel) -> schemas.SupplyDoc:
