@@ -43,6 +43,7 @@ def _of_zones(item: AwsResource) -> Menu | None:
         spot_strategy=SpotStrategy.PRICE_CAPACITY_OPTIMIZED,
         try_spot_s=config.spot_timeout if spot else -1.0,
         spot_settle_s=0.0,
+        priced=False,
         on_demand=both or not spot,
     )
 

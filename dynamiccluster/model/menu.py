@@ -29,4 +29,5 @@ class Menu:
     on_demand_strategy: OnDemandStrategy = OnDemandStrategy.PRIORITIZED
     try_spot_s: float = 15.0  # after so long without spot capacity for waiting work, on-demand; negative = never spot
     spot_settle_s: float = 60.0  # a spot node counts as stable from this age on: an end before says that spot is scarce
+    priced: bool = True  # whether the cloud tells what its offers cost; else the configuration does, and 0 is nothing
     on_demand: bool = True  # whether on-demand offers may be taken at all (spot_fallback: none)

@@ -89,8 +89,8 @@ class Resource:
 
     @property
     def unpriced(self) -> bool:
-        """Whether it costs what nobody knows. Without a menu, no price is the configuration's own word: nothing."""
-        return self.menu is not None and not self.billable
+        """Whether it costs what nobody knows. Where the configuration has the word, no price is nothing."""
+        return self.menu is not None and self.menu.priced and not self.billable
 
     @property
     def billable(self) -> bool:

@@ -67,6 +67,7 @@ def test_what_the_engine_is_told(
 ) -> None:
     resource = policy_resource(tmp_path, **keys)
     told = None if resource.menu is None else (resource.menu.try_spot_s, resource.menu.on_demand)
+    assert resource.menu is None or not resource.menu.priced  # `price_per_hour` has the word
     assert (told, resource.offering) == (menu, offering)
 
 

@@ -421,3 +421,9 @@ def test_a_menu_is_never_launched_without_an_offer() -> None:
         (reply,) = plan.replies
         assert reply.code is ReplyCode.NOT_ALLOWED
         assert "size" in reply.message
+
+
+def test_where_the_configuration_has_the_word_on_prices_none_is_nothing() -> None:
+    """A type `aws` resource of several zones without `price_per_hour`: budgets leave it alone, as its key says."""
+    huge = offer("huge", 64, 0.0)
+    assert buy(b.jobs(1, b.shape(64)), huge, of=menu(priced=False), limits=BUDGET) == {huge.offering: 1}
