@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,7 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyErr
 from dynamiccluster.clouds.aws.build import build
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.config.schema_cloud_aws import AwsConfig
-from dynamiccluster.errors import BadConfigError, DynamicClusterError, TransientError, UnknownOutcomeError
+from dynamiccluster.errors import AuthError, BadConfigError, DynamicClusterError, TransientError, UnknownOutcomeError
 from dynamiccluster.kit.clock import SystemClock
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.capacity import Capacity
@@ -49,8 +50,8 @@ def server(speak: Connection) -> Iterator[int]:
             thread.join(10)
 
 
-def request_of(connection: socket.socket) -> bytes:
-    """A whole request."""
+def request_of(connection: socket.socket, *, headers: bool = False) -> bytes:
+    """What a whole request asks for, or its headers."""
     text = b""
     while b"\r\n\r\n" not in text:
         text += connection.recv(65536)
@@ -58,7 +59,7 @@ def request_of(connection: socket.socket) -> bytes:
     length = next(int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length"))
     while len(body) < length:
         body += connection.recv(65536)
-    return body
+    return head if headers else body
 
 
 def keys(url: str, **more: Any) -> dict[str, Any]:
@@ -149,3 +150,34 @@ LISTED = b"""<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016
 <item><instanceId>i-0</instanceId><instanceState><code>16</code><name>running</name></instanceState><tagSet><item>
 <key>dynamiccluster:cluster</key><value>c1</value></item></tagSet></item></instancesSet></item></reservationSet>
 </DescribeInstancesResponse>"""
+
+
+def test_credentials_that_were_renewed_in_their_file_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    file.write_text("[default]\naws_access_key_id = OLD\naws_secret_access_key = a\n")
+
+    def speak(connection: socket.socket) -> None:
+        old = b"Credential=OLD/" in request_of(connection, headers=True)
+        status, body = (b"400 Bad Request", EXPIRED) if old else (b"200 OK", LISTED)
+        connection.sendall(b"HTTP/1.0 " + status + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with server(speak) as port:
+        plain = keys(f"http://127.0.0.1:{port}", access_key_id=None, secret_access_key=None)
+        made = AwsCalls(plain)
+
+        def listed() -> int:
+            return len(list(made.pages(made.client("ec2").describe_instances, "Reservations")))
+
+        for _ in range(2):
+            with pytest.raises(AuthError):
+                listed()
+        file.write_text("[default]\naws_access_key_id = NEW\naws_secret_access_key = b\n")
+        assert listed() == 1
+
+
+EXPIRED = b"""<Response><Errors><Error><Code>ExpiredToken</Code><Message>is old</Message></Error></Errors></Response>"""

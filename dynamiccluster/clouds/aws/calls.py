@@ -68,10 +68,11 @@ class AwsCalls:
         :raises AuthError: there are no credentials to be had.
         :raises BadConfigError: no such region or profile.
         """
-        if service not in self._clients:
+        client = self._clients.get(service)
+        if client is None:
             with self.errors():
-                self._clients[service] = self._made(service)
-        return self._clients[service]
+                client = self._clients[service] = self._made(service)
+        return client
 
     def _made(self, service: str) -> Any:
         config = self._config
@@ -131,6 +132,8 @@ class AwsCalls:
             yield
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             made = _mapped(error, launching)
+            if isinstance(made, AuthError) and not self._config["access_key_id"]:
+                self._clients = {}  # a client keeps the keys that it found; whoever renews them in their file is heard
             made.offering = offering  # type: ignore[attr-defined]  # read by whoever knows launches
             raise made from error
 
