@@ -189,3 +189,71 @@ def test_a_machine_is_labelled_once(site: NovaSite) -> None:
     ours.launch("l", RESOURCE, specs("a-1"))
     polled(ours, clock, 20.0, 20.0, 20.0)
     assert sum(method == "PUT" for method, _ in site.asked) == 1
+
+
+class SlowClock(HandClock):
+    """Each request takes ``request_s``."""
+
+    def __init__(self, site: NovaSite) -> None:
+        super().__init__()
+        self.site = site
+        self.request_s = 0.0
+        self.before = 0
+
+    def now(self) -> float:
+        new = len(self.site.asked) - self.before
+        self.before += new
+        self.at += new * self.request_s
+        return self.at
+
+    monotonic = now
+
+
+def long_polls(ours: OpenstackCloud, clock: SlowClock, *waits: float) -> list[float]:
+    """How long each poll took; each begins that long after the end of the one before."""
+    took = []
+    for seconds in waits:
+        clock.at += seconds
+        began = clock.now()
+        ours.list_instances()
+        took.append(clock.now() - began)
+    return took
+
+
+def test_a_slow_cloud_is_swept_in_as_many_polls_as_it_takes(site: NovaSite) -> None:
+    """The engine gives a poll 120 s, and begins the next while the one before still runs."""
+    site.leaky, clock = True, SlowClock(site)
+    ours = cloud(site, clock=clock)
+    machines = ours.launch("l", RESOURCE, specs(*(f"a-{number}" for number in range(6))))
+    polled(ours, clock, 20.0)
+    assert all(port["description"] for port in site.ports.values())
+    ours.terminate([machine.instance_id for machine in machines])
+    clock.request_s = 9.0
+    took = long_polls(ours, clock, SWEEP_EVERY_S, LEFT_FOR_S, *(60.0,) * 30)
+    assert max(took) < 65.0
+    assert not site.ports
+
+
+def test_a_slow_cloud_is_labelled_in_as_many_polls_as_it_takes(site: NovaSite) -> None:
+    clock = SlowClock(site)
+    ours = cloud(site, clock=clock, floating_network="public")
+    ours.launch("l", RESOURCE, specs(*(f"a-{number}" for number in range(4))))
+    clock.request_s = 9.0
+    took = long_polls(ours, clock, *(20.0,) * 20)
+    assert max(took) < 120.0
+    assert len(site.floating) == 4
+    assert all(port["description"] for port in site.ports.values())
+
+
+def test_faults_of_a_slow_cloud_are_asked_for_over_some_polls_and_once(site: NovaSite) -> None:
+    clock = SlowClock(site)
+    ours = cloud(site, clock=clock, flavor="t.impossible")
+    machines = ours.launch("l", RESOURCE, specs(*(f"a-{number}" for number in range(6))))
+    clock.request_s = 9.0
+    before = len(site.asked)
+    took = long_polls(ours, clock, *(20.0,) * 6)
+    assert max(took) < 65.0
+    asked = [path for method, path in site.asked[before:] if method == "GET"]
+    for machine in machines:
+        assert sum(path.endswith(machine.instance_id) for path in asked) == 1
+    assert all(one.fault for one in ours.list_instances().instances)

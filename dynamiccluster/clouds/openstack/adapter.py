@@ -41,6 +41,11 @@ log = logging.getLogger(__name__)
 LAUNCH_FOR_S = 120.0
 """After this no further machine of a launch is asked for; with the last request it stays below the engine's 180 s."""
 
+LIST_FOR_S = 60.0
+MORE_FOR_S = 20.0
+"""Beside the list a poll asks for faults and belongings, for ``MORE_FOR_S``. No request of these is begun more than
+``LIST_FOR_S`` after the poll, so that it stays below the engine's 120 s. The rest is for the next one."""
+
 _CONSOLE_LINES = 500
 _CONSOLE_CHARACTERS = 65536
 
@@ -73,13 +78,13 @@ class OpenstackCloud:
         self._configs = dict(configs)
         self._user_data = dict(user_data)
         self._catalogue = Catalogue(calls, clock, tenancy, self._configs)
-        self._faults = Faults(calls)
+        self._faults = Faults(calls, clock)
         self._belongings = Belongings(calls, clock, cluster_id, self._catalogue, self._configs)
 
     def list_instances(self) -> CloudView:
         """No filter and no limit go with the list: nova drops filters that it does not know, and with a limit also the
         servers of cells that do not answer."""
-        started_at = self._clock.now()
+        started_at, began = self._clock.now(), self._clock.monotonic()
         ours, strangers, listed = [], 0, []
         use = Use()
         for server in self._calls.pages("compute", "/servers/detail", "servers"):
@@ -93,8 +98,10 @@ class OpenstackCloud:
                 ours.append(server)
         quota = self._catalogue.quota(use)
         completed_at = self._clock.now()
-        self._belongings.tend(ours, listed)
-        instances = tuple(self._instance(server) for server in self._faults.told(ours))
+        until = min(self._clock.monotonic() + MORE_FOR_S, began + LIST_FOR_S)
+        servers = self._faults.told(ours, until)
+        self._belongings.tend(ours, listed, until)
+        instances = tuple(self._instance(server) for server in servers)
         return CloudView(self.tenancy, started_at, completed_at, instances, strangers, quota, self._catalogue.offers())
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:

@@ -27,9 +27,6 @@ SWEEP_EVERY_S = 300.0
 LEFT_FOR_S = 120.0
 """Nova takes ports and volumes away some seconds after the server has left its list."""
 
-BUDGET_S = 20.0
-"""Of one poll. What is not done is done at the next."""
-
 _LABEL = "dynamiccluster:label"
 
 
@@ -46,6 +43,10 @@ class Kind:
 PORTS = Kind("network", "/ports", "/ports", "ports")
 FLOATING = Kind("network", "/floatingips", "/floatingips", "floatingips")
 VOLUMES = Kind("block-storage", "/volumes/detail", "/volumes", "volumes")
+
+
+class _OverError(Exception):
+    """The time that a poll has for this is over."""
 
 
 class Belongings:
@@ -74,24 +75,30 @@ class Belongings:
         self._left: dict[str, float] = {}
         self._sweep_at = 0.0
         self._rest_until = 0.0
+        self._until = 0.0
 
-    def tend(self, ours: Sequence[Mapping[str, Any]], listed: Iterable[str]) -> None:
+    def tend(self, ours: Sequence[Mapping[str, Any]], listed: Iterable[str], until: float) -> None:
         """Look after the belongings. ``ours``: our servers; ``listed``: the ids of all servers of a complete list.
+
+        ``until``: no request is begun later, by the monotonic clock. What is not done is done at the next poll.
 
         Never raises for the cloud's sake: a list of servers is good without. After a failure there is a rest.
         """
         now = self._clock.monotonic()
         if now < self._rest_until:
             return
+        self._until = until
         living = set(listed)
         self._labelled &= living
         self._addresses = {server_id: known for server_id, known in self._addresses.items() if server_id in living}
         try:
-            for server in self._ready(ours, now + BUDGET_S):
+            for server in self._ready(ours):
                 self._give_address(server)
                 self._label(server)
             if self.acting and now >= self._sweep_at:
                 self._sweep(living, now)
+        except _OverError:
+            return
         except DynamicClusterError as error:
             log.warning("ports, volumes and floating IPs cannot be looked after now: %s", error)
             self._rest_until = now + LEFT_FOR_S
@@ -100,10 +107,8 @@ class Belongings:
         """What neutron says of a server that was given one, as nova's picture of its addresses can be old; or ""."""
         return self._addresses.get(server_id, "")
 
-    def _ready(self, ours: Sequence[Mapping[str, Any]], until: float) -> Iterator[Mapping[str, Any]]:
+    def _ready(self, ours: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         for server in ours:
-            if self._clock.monotonic() >= until:
-                return
             if state_of(server) in (InstanceState.ACTIVE, InstanceState.ERROR):
                 yield server
 
@@ -123,7 +128,7 @@ class Belongings:
             return
         inside = self._catalogue.network(config["networks"][0]) if config["networks"] else ""
         port_id = str(next((port for port in ports if port.get("network_id") == inside), ports[0])["id"])
-        every = self._calls.pages("network", "/floatingips", "floatingips", port_id=port_id)
+        every = self._in_time().pages("network", "/floatingips", "floatingips", port_id=port_id)
         known = [one for one in every if one.get("port_id") == port_id]
         if not known:
             address = {
@@ -131,7 +136,8 @@ class Belongings:
                 "port_id": port_id,
                 "description": self._label_of(server_id),
             }
-            known = [self._calls.send("network", "POST", "/floatingips", {"floatingip": address}).get("floatingip", {})]
+            made = self._in_time().send("network", "POST", "/floatingips", {"floatingip": address})
+            known = [made.get("floatingip", {})]
         self._addresses[server_id] = str(known[0].get("floating_ip_address") or "")
 
     def _label(self, server: Mapping[str, Any]) -> None:
@@ -141,18 +147,27 @@ class Belongings:
         label = self._label_of(server_id)
         for port in self._ports_of(server_id):
             if not port.get("description"):
-                self._calls.send("network", "PUT", f"/ports/{port['id']}", {"port": {"description": label}})
+                self._in_time().send("network", "PUT", f"/ports/{port['id']}", {"port": {"description": label}})
         for volume in server.get("os-extended-volumes:volumes_attached") or ():
             if volume.get("delete_on_termination"):
-                self._calls.send(
+                self._in_time().send(
                     "block-storage", "POST", f"/volumes/{volume['id']}/metadata", {"metadata": {_LABEL: label}}
                 )
         self._labelled.add(server_id)
 
     def _ports_of(self, server_id: str) -> list[Mapping[str, Any]]:
         """Compared here, too: a filter that is not understood filters nothing."""
-        every = self._calls.pages("network", "/ports", "ports", device_id=server_id)
+        every = self._in_time().pages("network", "/ports", "ports", device_id=server_id)
         return [port for port in every if port.get("device_id") == server_id]
+
+    def _in_time(self) -> OpenstackCalls:
+        """For one request.
+
+        :raises _OverError: there is no time left for it.
+        """
+        if self._clock.monotonic() >= self._until:
+            raise _OverError
+        return self._calls
 
     def _label_of(self, server_id: str) -> str:
         return f"dynamiccluster:{self._cluster_id}:{server_id}"
@@ -179,7 +194,7 @@ class Belongings:
         if kind is VOLUMES and not self._calls.has("block-storage"):
             return []
         try:
-            return list(self._calls.pages(kind.service, kind.listed, kind.key))
+            return list(self._in_time().pages(kind.service, kind.listed, kind.key))
         except NotFoundError:  # a cloud without routers has no floating IPs
             return []
 
@@ -194,14 +209,14 @@ class Belongings:
     def _exists(self, server_id: str) -> bool:
         """The second witness: nova itself, asked for this one."""
         try:
-            self._calls.get("compute", f"/servers/{server_id}")
+            self._in_time().get("compute", f"/servers/{server_id}")
         except NotFoundError:
             return False
         return True
 
     def _delete(self, kind: Kind, thing_id: str) -> None:
         try:
-            self._calls.send(kind.service, "DELETE", f"{kind.path}/{thing_id}")
+            self._in_time().send(kind.service, "DELETE", f"{kind.path}/{thing_id}")
         except NotFoundError:
             return
 
