@@ -10,7 +10,7 @@ from nova_neighbours import OUTSIDE
 from nova_site import Fault, NovaSite, nova_site
 
 from dynamiccluster.clouds.openstack.adapter import OpenstackCloud
-from dynamiccluster.clouds.openstack.belongings import LEFT_FOR_S, SWEEP_EVERY_S
+from dynamiccluster.clouds.openstack.belongings import LEFT_FOR_S, SWEEP_EVERY_S, YOUNG_S
 from dynamiccluster.model.instance import InstanceState
 
 
@@ -147,6 +147,33 @@ def test_each_machine_gets_its_floating_ip_once(site: NovaSite, old: bool) -> No
     ours.terminate([machine.instance_id])
     polled(ours, clock, *LONG)
     assert not site.floating
+
+
+@pytest.mark.parametrize("acts", [False, True], ids=["observes", "acts"])
+def test_machines_that_run_already_get_no_floating_ip_and_no_label_of_a_service_that_observes(
+    site: NovaSite, acts: bool
+) -> None:
+    """Somebody took the address away, or watches what the service would do."""
+    clock = HandClock()
+    site.now = clock.now
+    cloud(site).launch("l", RESOURCE, specs("a-1"))
+    clock.at += YOUNG_S + 1
+    after = cloud(site, clock=clock, floating_network="public", boot_volume_gb=10)
+    if acts:
+        after.terminate([])
+    polled(after, clock, 20.0, 20.0)
+    assert not site.floating
+    assert [bool(port["description"]) for port in site.ports.values()] == [acts]
+
+
+def test_a_launch_in_whose_middle_the_service_was_restarted_is_finished(site: NovaSite) -> None:
+    clock = HandClock()
+    site.now = clock.now
+    cloud(site).launch("l", RESOURCE, specs("a-1"))
+    after = cloud(site, clock=clock, floating_network="public")
+    polled(after, clock, 20.0)
+    assert len(site.floating) == 1
+    assert [bool(port["description"]) for port in site.ports.values()] == [True]
 
 
 def test_a_floating_ip_whose_reply_was_lost_is_not_asked_for_again(site: NovaSite) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from dynamiccluster.clouds.openstack.calls import OpenstackCalls, Service
 from dynamiccluster.clouds.openstack.catalogue import Catalogue
-from dynamiccluster.clouds.openstack.server_map import has_floating, resource_of, state_of
+from dynamiccluster.clouds.openstack.server_map import has_floating, resource_of, seconds, state_of
 from dynamiccluster.errors import DynamicClusterError, NotFoundError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.instance import InstanceState
@@ -26,6 +26,11 @@ SWEEP_EVERY_S = 300.0
 
 LEFT_FOR_S = 120.0
 """Nova takes ports and volumes away some seconds after the server has left its list."""
+
+YOUNG_S = 900.0
+"""So long after a server ran for the first time its launch is finished, also by a service that has done nothing yet:
+one that was restarted in the middle. Machines that have been without a floating IP for longer keep to that: somebody
+took it away."""
 
 _LABEL = "dynamiccluster:label"
 
@@ -52,8 +57,9 @@ class _OverError(Exception):
 class Belongings:
     """Of the servers of one tenancy. ``configs``: the keys of each resource.
 
-    What is remembered saves questions only: after a restart it is found again. Nothing is deleted before ``acting`` is
-    set: a service that only observes ends nothing.
+    What is remembered saves questions only: after a restart it is found again. Before ``acting`` is set nothing is
+    deleted, and nothing given or labelled but at servers whose launch has just ended: a service that only observes has
+    none, and changes nothing.
     """
 
     def __init__(
@@ -93,8 +99,10 @@ class Belongings:
         self._addresses = {server_id: known for server_id, known in self._addresses.items() if server_id in living}
         try:
             for server in self._ready(ours):
-                self._give_address(server)
-                self._label(server)
+                if young := self._is_young(server):
+                    self._give_address(server)
+                if young or self.acting:
+                    self._label(server)
             if self.acting and now >= self._sweep_at:
                 self._sweep(living, now)
         except _OverError:
@@ -111,6 +119,10 @@ class Belongings:
         for server in ours:
             if state_of(server) in (InstanceState.ACTIVE, InstanceState.ERROR):
                 yield server
+
+    def _is_young(self, server: Mapping[str, Any]) -> bool:
+        since = seconds(server.get("OS-SRV-USG:launched_at")) or seconds(server.get("created"))
+        return not since or self._clock.now() - since < YOUNG_S
 
     # -- given and labelled ----------------------------------------------------------------------------------------
 
