@@ -11,6 +11,7 @@ from botocore.stub import ANY, Stubber
 from ec2_site import HandClock
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.clouds.aws.catalogue import Catalogue
 from dynamiccluster.clouds.aws.due import Due
 from dynamiccluster.clouds.aws.menu_map import allowed_zones, chosen, offers_of, pattern_of
 from dynamiccluster.clouds.aws.price_map import from_file, listed, spot_prices
@@ -142,6 +143,42 @@ def test_the_newest_spot_price_counts() -> None:
     assert spot_prices(records) == {("m5.large", "a"): 0.04}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        product("m5.xlarge", "NA"),
+        product("m5.xlarge", "Infinity"),
+        "{",
+        "[]",
+        "null",
+        json.dumps({"product": None}),
+        json.dumps({"terms": {"OnDemand": ["x"]}}),
+        json.dumps({"terms": {"OnDemand": {"x": {"priceDimensions": {"y": {"pricePerUnit": {"USD": None}}}}}}}),
+    ],
+)
+def test_an_odd_product_of_the_price_list_drops_only_itself(odd: str) -> None:
+    assert listed([odd, product("m5.large", "0.0960000000")]) == {"m5.large": 0.096}
+
+
+def test_an_odd_spot_price_drops_only_itself() -> None:
+    good = record("m5.large", "a", "0.05", 1)
+    by_id = {key: value for key, value in good.items() if key != "AvailabilityZone"} | {
+        "AvailabilityZoneId": "use1-az1"
+    }
+    assert spot_prices([by_id, good | {"SpotPrice": "NA"}, good | {"SpotPrice": "nan"}, good]) == {
+        ("m5.large", "a"): 0.05
+    }
+
+
+def test_an_odd_machine_type_drops_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials(monkeypatch)
+    odd = [{"MemoryInfo": {"SizeInMiB": 1}}, {"InstanceType": "c5.large", "VCpuInfo": {"DefaultVCpus": "two"}}]
+    good = {"InstanceType": "m5.large", "VCpuInfo": {"DefaultVCpus": 2}, "MemoryInfo": {"SizeInMiB": 8192}}
+    monkeypatch.setattr(AwsCalls, "pages", lambda *_args, **_keys: iter([*odd, good]))
+    found = Catalogue(AwsCalls(SHARED), HandClock(0.0), "t", {}).types(["*5.large"])
+    assert {name: kind.vcpus for name, kind in found.items()} == {"m5.large": 2}
+
+
 def prices(clock: HandClock) -> tuple[Prices, Stubber, Stubber]:
     calls, elsewhere = AwsCalls(SHARED), AwsCalls(SHARED).in_region(LIST_REGION)
     ec2, pricing = Stubber(calls.client("ec2")), Stubber(elsewhere.client("pricing"))
@@ -209,7 +246,10 @@ def test_prices_that_cannot_be_read_again_stay(monkeypatch: pytest.MonkeyPatch) 
 # -- when to ask -----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_asked_again_when() -> None:
+@pytest.mark.parametrize(
+    "error", [TransientError("down"), ValueError("NA"), KeyError("Quota"), TypeError("None"), AttributeError("get")]
+)
+def test_what_is_asked_again_when(error: Exception) -> None:
     clock, asked = HandClock(1_800_000_000.0), []
     due = Due(clock, "t")
 
@@ -218,7 +258,7 @@ def test_what_is_asked_again_when() -> None:
 
     def fail() -> None:
         ask()
-        raise TransientError("down")
+        raise error
 
     due("x", 1000.0, ask)
     due("x", 1000.0, ask)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
-from dynamiccluster.clouds.aws.due import Due
+from dynamiccluster.clouds.aws.due import ODD, Due
 from dynamiccluster.clouds.aws.limits_map import limit_of
 from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT, markets, offering_of, zones
 from dynamiccluster.clouds.aws.type_map import MachineType, to_type
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.view import Quota
+
+log = logging.getLogger(__name__)
 
 _TYPES_FOR_S = 86400.0
 _QUOTA_FOR_S = 3600.0
@@ -119,8 +122,12 @@ class Catalogue:
         for first in range(0, len(names), _TYPES_AT_ONCE):
             filters = [{"Name": "instance-type", "Values": names[first : first + _TYPES_AT_ONCE]}]
             for described in self._calls.pages(ec2.describe_instance_types, "InstanceTypes", Filters=filters):
-                kind = to_type(described)
-                self._types[kind.name] = kind
+                try:
+                    kind = to_type(described)
+                except ODD as error:
+                    log.warning("%s: a machine type cannot be read: %r", self._tenancy, error)
+                else:
+                    self._types[kind.name] = kind
 
     def _learn_quota(self) -> None:
         with self._calls.errors():

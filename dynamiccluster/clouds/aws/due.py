@@ -12,9 +12,13 @@ log = logging.getLogger(__name__)
 
 _TRY_AGAIN_S = 300.0
 
+ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading an answer raises that does not look as documented."""
+
 
 class Due:
-    """Remembers when each thing was asked for. A failure to ask leaves what is known, and is tried again."""
+    """Remembers when each thing was asked for. A failure to ask, or an answer that cannot be understood, leaves what is
+    known, and is tried again."""
 
     def __init__(self, clock: Clock, tenancy: str) -> None:
         self._clock = clock
@@ -33,8 +37,9 @@ class Due:
         self._asked_at[what] = now
         try:
             ask()
-        except DynamicClusterError as error:
-            log.warning("%s: %s cannot be read, what is known holds: %s", self._tenancy, what, error)
+        except (DynamicClusterError, *ODD) as error:
+            text = str(error) if isinstance(error, DynamicClusterError) else f"odd answer: {error!r}"
+            log.warning("%s: %s cannot be read, what is known holds: %s", self._tenancy, what, text)
             self._until[what] = now + _TRY_AGAIN_S
         else:
             self._until[what] = now + every_s

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from math import inf, isfinite
 from typing import Any
+
+_ODD = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 PRODUCT = {
     "operatingSystem": "Linux",
@@ -19,17 +23,23 @@ PRODUCT = {
 def listed(products: Iterable[str]) -> dict[str, float]:
     """On-demand prices by machine type, of ``PriceList`` in the reply of the Price List API's GetProducts.
 
-    What is not an hourly price above 0 is left out.
+    What is not an hourly price above 0 is left out, and so is a product that cannot be read.
     """
-    found = {}
+    found: dict[str, float] = {}
     for text in products:
-        product = json.loads(text)
-        kind = product.get("product", {}).get("attributes", {}).get("instanceType")
-        for term in product.get("terms", {}).get("OnDemand", {}).values():
-            for dimension in term.get("priceDimensions", {}).values():
-                amounts = [float(amount) for amount in dimension.get("pricePerUnit", {}).values()]
-                if kind and dimension.get("unit") == "Hrs" and amounts and amounts[0] > 0:
-                    found[str(kind)] = amounts[0]
+        with suppress(*_ODD):
+            found |= _of_product(json.loads(text))
+    return found
+
+
+def _of_product(product: Mapping[str, Any]) -> dict[str, float]:
+    found = {}
+    kind = product.get("product", {}).get("attributes", {}).get("instanceType")
+    for term in product.get("terms", {}).get("OnDemand", {}).values():
+        for dimension in term.get("priceDimensions", {}).values():
+            amounts = [float(amount) for amount in dimension.get("pricePerUnit", {}).values()]
+            if kind and dimension.get("unit") == "Hrs" and amounts and 0 < amounts[0] < inf:
+                found[str(kind)] = amounts[0]
     return found
 
 
@@ -51,10 +61,13 @@ def from_file(text: str) -> dict[str, float]:
 
 
 def spot_prices(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], float]:
-    """The newest price of each type in each zone, of ``SpotPriceHistory`` (DescribeSpotPriceHistory)."""
+    """The newest price of each type in each zone, of ``SpotPriceHistory`` (DescribeSpotPriceHistory). A record that
+    cannot be read, or is of a zone without a name, is left out."""
     newest: dict[tuple[str, str], tuple[Any, float]] = {}
     for record in records:
-        key = (str(record["InstanceType"]), str(record["AvailabilityZone"]))
-        entry = (record["Timestamp"], float(record["SpotPrice"]))
-        newest[key] = max(newest.get(key, entry), entry)
+        with suppress(*_ODD):
+            key = (str(record["InstanceType"]), str(record["AvailabilityZone"]))
+            entry = (record["Timestamp"], float(record["SpotPrice"]))
+            if isfinite(entry[1]):
+                newest[key] = max(newest.get(key, entry), entry)
     return {key: price for key, (_, price) in newest.items()}
