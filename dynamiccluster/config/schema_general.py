@@ -299,7 +299,8 @@ class General(Section):
     )
     worker_number: Positive = Field(
         2,
-        description="Threads that talk to each cloud at the same time. `worker_thread_number` means the same.",
+        description="Launches that each cloud is asked for at the same time, and as many calls that end machines. "
+        "`worker_thread_number` means the same.",
         examples=[2],
     )
     auto_mode: Flag = Field(True, description="false: nothing is launched or removed unless an administrator says so.")

@@ -138,7 +138,7 @@ class Actuator:
             self._cloud(batch[0].tenancy).terminate(ids)
 
         text = f"terminate {len(ids)} machine(s)"
-        outcome = await self._call(f"cloud:{batch[0].tenancy}", ActionKind.TERMINATE, text, call)
+        outcome = await self._call(f"cloud:{batch[0].tenancy}/end", ActionKind.TERMINATE, text, call)
         return outcome[:3]
 
     async def _carry(self, action: Action) -> None:

@@ -79,7 +79,9 @@ class Poller(Generic[View]):
         order with its actions."""
         source = self.status.source
         started_at = self._clock.now()
-        view = await self._bridge.call(source, f"poll of {source}", TIMEOUT_S, self._ask)
+        # a cloud's lists, and the notices in them, do not wait behind launches that take minutes
+        group = f"{source}/poll" if source.startswith("cloud:") else source
+        view = await self._bridge.call(group, f"poll of {source}", TIMEOUT_S, self._ask)
         now = self._clock.now()
         view = replace(view, started_at=started_at, completed_at=now)
         if isinstance(view, SchedulerView):

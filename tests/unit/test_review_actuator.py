@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from builders import NOW
 from builders import resource as a_resource
 
 from dynamiccluster.engine.actuator import Actuator, Hands
+from dynamiccluster.engine.poller import Poller
 from dynamiccluster.errors import AuthError, DynamicClusterError, ThrottledError, TransientError, UnknownOutcomeError
+from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.model.action import (
     Action,
     ActionKind,
@@ -22,6 +25,7 @@ from dynamiccluster.model.action import (
     PartialLaunch,
 )
 from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.view import CloudView, SourceStatus
 
 Errors = dict[str, DynamicClusterError]
 
@@ -128,3 +132,46 @@ def test_a_launch_of_fewer_machines_than_asked_is_reported_with_the_error_that_m
     (result,) = results
     assert (result.outcome, result.error_class, result.message) == (Outcome.DONE, "throttled", "slow down, key=***")
     assert [made.node_id for made in result.instances] == ["n1"]
+
+
+def test_neither_lists_nor_the_end_of_machines_wait_behind_a_launch_that_takes_minutes() -> None:
+    """One thread for each: the launch goes on until both were served."""
+    listed, terminated, waited = threading.Event(), threading.Event(), list[bool]()
+
+    class Slow:
+        def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
+            waited.extend((listed.wait(5.0), terminated.wait(5.0)))
+            return ()
+
+        def terminate(self, instance_ids: Sequence[str]) -> None:
+            terminated.set()
+
+        def list_instances(self) -> CloudView:
+            listed.set()
+            return CloudView("t", NOW, NOW)
+
+    async def run() -> None:
+        cloud, bridge = Slow(), ThreadBridge({"cloud": 1})
+        hands = Hands(None, {"t": cloud}, {"r": a_resource("r")})  # type: ignore[arg-type, dict-item]
+        actuator = Actuator(hands, bridge, StillClock(), lambda result: None, lambda step: None, str)
+        poller = Poller(
+            SourceStatus("cloud:t"),
+            cloud.list_instances,
+            20.0,
+            bridge,
+            StillClock(),
+            lambda view: None,
+            lambda note: None,
+            str,
+        )
+        specs = (NodeSpec("n1", "r-n1"),)
+        actuator.carry_out([Action("a", ActionKind.LAUNCH, "jobs", resource="r", tenancy="t", specs=specs)])
+        await asyncio.sleep(0)
+        actuator.carry_out([Action("b", ActionKind.TERMINATE, "over", tenancy="t", node_id="n2", instance_id="i-2")])
+        await poller.once()
+        while actuator.busy:
+            await asyncio.sleep(0)
+        bridge.close()
+
+    asyncio.run(run())
+    assert waited == [True, True]
