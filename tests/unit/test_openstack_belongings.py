@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from nova_cloud import RESOURCE, cloud, specs
-from nova_neighbours import OUTSIDE
+from nova_neighbours import OUTSIDE, stamp
 from nova_site import Fault, NovaSite, nova_site
 
 from dynamiccluster.clouds.openstack.adapter import OpenstackCloud
@@ -100,6 +100,62 @@ def test_a_port_with_a_description_keeps_it(site: NovaSite) -> None:
     assert site.ports
 
 
+@pytest.mark.parametrize(
+    ("made_s", "name"),
+    [(-86400.0, ""), (7200.0, ""), (0.0, "reserved for mail")],
+    ids=["older than the machine", "attached later", "named"],
+)
+def test_a_port_that_a_person_attached_stays_his(site: NovaSite, made_s: float, name: str) -> None:
+    """Nova takes it from the machine that ends, and it has no device any more."""
+    site.leaky, clock = True, HandClock()
+    site.now = clock.now
+    ours = cloud(site, clock=clock)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    polled(ours, clock, 20.0)
+    (nova_s,) = site.ports
+    site.servers[machine.instance_id]["OS-SRV-USG:launched_at"] = stamp(clock.at).removesuffix("Z")
+    clock.at += 7200.0
+    made_at = stamp(1_000_000.0 + made_s)
+    site.ports["his"] = site.ports[nova_s] | {"id": "his", "description": "", "name": name, "created_at": made_at}
+    after = cloud(site, clock=clock)  # every port is looked at again
+    after.terminate([])
+    polled(after, clock, 20.0)
+    assert [bool(port["description"]) for port in site.ports.values()] == [True, False]
+    after.terminate([machine.instance_id])
+    polled(after, clock, 20.0)
+    site.ports["his"]["device_id"] = ""
+    polled(after, clock, *LONG)
+    assert set(site.ports) == {"his"}
+
+
+def test_a_port_that_was_labelled_and_has_a_name_by_now_stays(site: NovaSite) -> None:
+    site.leaky, clock = True, HandClock()
+    ours = cloud(site, clock=clock)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    polled(ours, clock, 20.0)
+    (port,) = site.ports.values()
+    port["name"] = "kept for mail"
+    ours.terminate([machine.instance_id])
+    polled(ours, clock, *LONG)
+    assert site.ports
+
+
+@pytest.mark.parametrize("age_s", [20.0, YOUNG_S + 1], ids=["young", "old"])
+def test_where_neutron_tells_no_times_ports_of_young_machines_are_labelled(site: NovaSite, age_s: float) -> None:
+    clock = HandClock()
+    site.now = clock.now
+    (machine,) = cloud(site).launch("l", RESOURCE, specs("a-1"))
+    ours = cloud(site, clock=clock)
+    ours.terminate([])
+    site.faults.append(Fault("GET", "/ports", 503, times=1))
+    polled(ours, clock, 0.0)
+    (port,) = site.ports.values()
+    del port["created_at"]
+    polled(ours, clock, max(age_s, LEFT_FOR_S))
+    assert port["device_id"] == machine.instance_id
+    assert bool(port["description"]) is (age_s < YOUNG_S)
+
+
 def test_what_somebody_has_put_to_another_use_stays(site: NovaSite) -> None:
     site.leaky, clock = True, HandClock()
     ours = cloud(site, clock=clock, boot_volume_gb=10)
@@ -156,7 +212,9 @@ def test_machines_that_run_already_get_no_floating_ip_and_no_label_of_a_service_
     """Somebody took the address away, or watches what the service would do."""
     clock = HandClock()
     site.now = clock.now
-    cloud(site).launch("l", RESOURCE, specs("a-1"))
+    before = cloud(site)
+    (machine,) = before.launch("l", RESOURCE, specs("a-1"))
+    before.console_tail(machine.instance_id)  # it runs
     clock.at += YOUNG_S + 1
     after = cloud(site, clock=clock, floating_network="public", boot_volume_gb=10)
     if acts:

@@ -1,8 +1,9 @@
 """What servers have beside themselves: floating IPs, ports and volumes. Given, labelled, and swept when left behind.
 
 Nova makes ports and boot volumes without a word of whose they are, and now and then leaves one behind when a server
-ends. While a port or volume is at a server of ours it is labelled as ours with that server's id; a floating IP is
-labelled in the request that makes it. What bears the label of a server that is gone is deleted, and nothing else.
+ends. While a port or volume is at a server of ours it is labelled as ours with that server's id, if nova made it for
+that server; a floating IP is labelled in the request that makes it. What bears the label of a server that is gone is
+deleted, and nothing else.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ YOUNG_S = 900.0
 """So long after a server ran for the first time its launch is finished, also by a service that has done nothing yet:
 one that was restarted in the middle. Machines that have been without a floating IP for longer keep to that: somebody
 took it away."""
+
+BUILT_IN_S = 600.0
+"""How long nova makes ports for a server of which it does not tell when it ran for the first time."""
+
+SLACK_S = 60.0
+"""By how much the clocks of nova and neutron may differ."""
 
 _LABEL = "dynamiccluster:label"
 
@@ -124,6 +131,19 @@ class Belongings:
         since = seconds(server.get("OS-SRV-USG:launched_at")) or seconds(server.get("created"))
         return not since or self._clock.now() - since < YOUNG_S
 
+    def _made_for(self, server: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
+        """Whether nova made this port when it built the server, as opposed to a person who attached it later.
+
+        Nova names no ports. Where neutron does not tell when it was made, it is nova's while nobody has had the time.
+        """
+        made, created = seconds(port.get("created_at")), seconds(server.get("created"))
+        if port.get("name"):
+            return False
+        if not made or not created:
+            return self._is_young(server)
+        ran = seconds(server.get("OS-SRV-USG:launched_at")) or created + BUILT_IN_S
+        return created - SLACK_S <= made <= ran + SLACK_S
+
     # -- given and labelled ----------------------------------------------------------------------------------------
 
     def _give_address(self, server: Mapping[str, Any]) -> None:
@@ -158,7 +178,7 @@ class Belongings:
             return
         label = self._label_of(server_id)
         for port in self._ports_of(server_id):
-            if not port.get("description"):
+            if not port.get("description") and self._made_for(server, port):
                 self._in_time().send("network", "PUT", f"/ports/{port['id']}", {"port": {"description": label}})
         for volume in server.get("os-extended-volumes:volumes_attached") or ():
             if volume.get("delete_on_termination"):
@@ -236,7 +256,7 @@ class Belongings:
 def _unused(kind: Kind, thing: Mapping[str, Any], server_id: str) -> bool:
     """Whether nothing but the server that is gone has it. Somebody may have put it to another use."""
     if kind is PORTS:
-        return thing.get("device_id") in ("", server_id)
+        return thing.get("device_id") in ("", server_id) and not thing.get("name")
     if kind is FLOATING:
         return not thing.get("port_id")
     return thing.get("status") in ("available", "error") and not thing.get("attachments")
