@@ -87,6 +87,7 @@ def with_menus(setting: Setting, rng: random.Random) -> Setting:
                     rng.choice(tuple(SpotStrategy)),
                     rng.choice(tuple(OnDemandStrategy)),
                     try_spot_s=rng.choice((-1.0, 15.0, 900.0)),
+                    priced=resource.price_per_hour > 0,  # else it costs nothing, which is no missing price
                 )
                 resources[name] = replace(resource, capacity=Capacity(), price_per_hour=0.0, offering="", menu=menu)
         installations.append(replace(one, policy=replace(one.policy, resources=resources)))
