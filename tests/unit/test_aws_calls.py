@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from ec2_rig import KEYS, aws, config
+from ec2_rig import KEYS, aws, calls, config
 from ec2_site import Ec2Site, Fault, ec2_site
 
 from dynamiccluster.clouds.aws import adapter
@@ -18,9 +18,13 @@ from dynamiccluster.config.schema_cloud_aws import AwsConfig
 from dynamiccluster.errors import (
     AuthError,
     BadConfigError,
+    BusyError,
     CapacityError,
+    DynamicClusterError,
     ErrorClass,
     QuotaError,
+    ThrottledError,
+    TransientError,
     UnknownOutcomeError,
 )
 from dynamiccluster.kit.clock import SystemClock
@@ -69,6 +73,40 @@ def test_what_came_into_being_is_told_though_the_rest_is_refused(site: Ec2Site, 
     site.faults[:] = [Fault("RunInstances", "lost", after=1)]
     with pytest.raises(UnknownOutcomeError):
         aws(site, SystemClock()).launch("l2", RESOURCE, nodes(8))
+
+
+def test_a_protected_machine_keeps_no_other_alive(site: Ec2Site) -> None:
+    cloud = aws(site, SystemClock())
+    made = [machine.instance_id for machine in cloud.launch("l", RESOURCE, nodes(7))]
+    ec2 = calls(site).client("ec2")
+    for protected in (made[0], made[4]):
+        ec2.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": True})
+    with pytest.raises(BusyError, match="OperationNotPermitted"):
+        cloud.terminate(made)
+    assert site.living() == {made[0], made[4]}
+    assert site.calls["TerminateInstances"] <= 11
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("RequestLimitExceeded", ThrottledError), ("InternalError", TransientError)]
+)
+def test_other_refusals_of_an_end_are_not_repeated_at_once(
+    site: Ec2Site, code: str, kind: type[DynamicClusterError]
+) -> None:
+    cloud = aws(site, SystemClock())
+    made = [machine.instance_id for machine in cloud.launch("l", RESOURCE, nodes(4))]
+    site.faults += [Fault("TerminateInstances", code)]
+    with pytest.raises(kind):
+        cloud.terminate(made)
+    assert site.calls["TerminateInstances"] == 1
+
+
+def test_a_machine_that_went_meanwhile_is_ended(site: Ec2Site) -> None:
+    cloud = aws(site, SystemClock())
+    made = [machine.instance_id for machine in cloud.launch("l", RESOURCE, nodes(2))]
+    site.faults += [Fault("TerminateInstances", "InvalidInstanceID.NotFound", times=2)]
+    cloud.terminate(made)
+    assert len(site.living()) == 1
 
 
 def test_a_script_for_each_node_is_a_request_for_each(site: Ec2Site, tmp_path: Path) -> None:
@@ -133,6 +171,9 @@ def test_resources_of_one_tenancy_agree(site: Ec2Site) -> None:
         ("Unavailable", 503, False, ErrorClass.TRANSIENT),
         ("", 0, True, ErrorClass.UNKNOWN_OUTCOME),
         ("InvalidAMIID.NotFound", 400, True, ErrorClass.BAD_CONFIG),
+        ("OperationNotPermitted", 400, False, ErrorClass.BUSY),
+        ("OperationNotPermitted", 400, True, ErrorClass.BAD_CONFIG),
+        ("IncorrectInstanceState", 400, False, ErrorClass.BUSY),
     ],
 )
 def test_words_for_errors(code: str, status: int, launching: bool, expected: ErrorClass) -> None:

@@ -25,7 +25,7 @@ from dynamiccluster.clouds.aws.notices import Notices
 from dynamiccluster.clouds.aws.request_map import SPOT, placed, run_instances
 from dynamiccluster.clouds.aws.warm import WarmNodes
 from dynamiccluster.clouds.userdata import Prepared, UserData
-from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
+from dynamiccluster.errors import BadConfigError, BusyError, DynamicClusterError, NotFoundError, UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_host_name
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
@@ -134,13 +134,15 @@ class AwsCloud:
         return tuple(made)
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
-        """EC2 refuses the whole list for one id that it does not know, so only what it shows as ours is named."""
-        ec2 = self._calls.client("ec2")
+        """EC2 refuses the whole list for one id that it does not know, so only what it shows as ours is named.
+
+        :raises BusyError: some are protected against their end, or in a state that rules it out. The others are ended.
+        """
         known = [str(one["InstanceId"]) for one in self._warm.park(self._ours(instance_ids))]
-        for first in range(0, len(known), _TERMINATED_AT_ONCE):
-            with self._calls.errors():
-                reply = ec2.terminate_instances(InstanceIds=known[first : first + _TERMINATED_AT_ONCE])
-            within(reply, "TerminatingInstances")
+        portions = range(0, len(known), _TERMINATED_AT_ONCE)
+        refused = [error for first in portions for error in self._end(known[first : first + _TERMINATED_AT_ONCE])]
+        if refused:
+            raise refused[0]
 
     def console_tail(self, instance_id: str) -> str:
         found = self._ours([instance_id])
@@ -149,6 +151,23 @@ class AwsCloud:
         with self._calls.errors():
             said = self._calls.client("ec2").get_console_output(InstanceId=found[0]["InstanceId"])
         return str(said.get("Output") or "")[-_CONSOLE_CHARACTERS:]
+
+    def _end(self, ids: Sequence[str]) -> list[DynamicClusterError]:
+        """End these. It is refused for all of them for the sake of one, so that halves are tried, and halves of those:
+        20 requests find one among a thousand. Returned is why the last ones were refused."""
+        refused: list[DynamicClusterError]
+        try:
+            with self._calls.errors():
+                reply = self._calls.client("ec2").terminate_instances(InstanceIds=list(ids))
+            within(reply, "TerminatingInstances")
+        except NotFoundError:
+            refused = []
+        except BusyError as error:
+            refused = [error]
+        else:
+            return []
+        half = len(ids) // 2
+        return [one for part in (ids[:half], ids[half:]) for one in self._end(part)] if half else refused
 
     def _request(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dynamiccluster.errors import (
     AuthError,
     BadConfigError,
+    BusyError,
     CapacityError,
     DynamicClusterError,
     NotFoundError,
@@ -83,6 +84,15 @@ AUTH = frozenset(
         "Blocked",
     }
 )
+OF_ONE_MACHINE = frozenset(
+    {
+        "OperationNotPermitted",  # protected against its end, or its stop
+        "IncorrectInstanceState",
+        "IncorrectState",
+    }
+)
+"""Refusals for the sake of one of the machines that a request names."""
+
 _CLOCK = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
 _CLOCK_WORDS = ("signature expired", "signature not yet current")
 _MISMATCH = "IdempotentParameterMismatch"
@@ -107,6 +117,8 @@ def _kind(code: str, status: int, launching: bool) -> type[DynamicClusterError]:
         return TransientError
     if code.startswith(("InvalidInstanceID", "InvalidSpotInstanceRequestID")):
         return NotFoundError
+    if code in OF_ONE_MACHINE and not launching:
+        return BusyError
     if status >= 500 or status == 0:
         return UnknownOutcomeError if launching else TransientError
     return BadConfigError
