@@ -40,7 +40,13 @@ class Room:
         (place / "password").write_text("hunter2")
         for name in NAMES:
             (self.bmcs / name).write_text("off\n")
-        self.settings = {"state_dir": str(place / "state"), "names": "given", "start_s": 30.0, **settings}
+        self.settings = {
+            "state_dir": str(place / "state"),
+            "names": "given",
+            "start_s": 30.0,
+            "seen_after_s": 0.1,
+            **settings,
+        }
         self.defaults: dict[str, Any] = {
             "ipmitool": ["env", f"BMCS={self.bmcs}", str(FAKE)],
             "user": "admin",
