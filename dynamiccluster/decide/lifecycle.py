@@ -390,6 +390,7 @@ def _enter(
         todo=todo,
         hold_why=hold_why,
         hold_confirmed_at=confirmed_at,
+        unseen=_unseen(node, state),
         idle_since_obs=None if state is not S.IDLE else draft.obs(SCHEDULER),
         attempts=node.attempts if {came_from, state} <= LEAVING_THE_SCHEDULER else 0,
         retry_obs=0.0,
@@ -402,6 +403,13 @@ def _enter(
         interruptions.ended(draft, moved)
         _forget(draft, moved)
     return moved
+
+
+def _unseen(node: WorkerNode, state: NodeState) -> bool:
+    """Whether nobody knows why the node never became usable: its console may tell."""
+    if state is S.FAILED and node.state in COUNTS_AS_LAUNCH:
+        return True
+    return node.unseen and state not in (S.IDLE, S.BUSY)
 
 
 MISSED = ("instance", "stopped", "host", "unheld", "silent")

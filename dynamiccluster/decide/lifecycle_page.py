@@ -67,7 +67,8 @@ NOTES: dict[NodeState, StateNote] = {
     ),
     S.REMOVING: StateNote("Being taken out of the scheduler.", "The step is repeated until done or refused as busy."),
     S.TERMINATING: StateNote(
-        "The cloud was asked to end the machine; waiting until it is gone.",
+        "The cloud was asked to end the machine; waiting until it is gone. Of one that never became usable the end of "
+        "the console is kept, if it can be had within seconds.",
         "`terminate_s`, then the call is repeated; it costs money, so it is never given up.",
     ),
     S.FORGETTING: StateNote("The machine is gone; name and hook are cleaned up.", "The steps are repeated until done."),

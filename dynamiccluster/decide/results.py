@@ -122,6 +122,10 @@ def _issue(draft: Draft, node: WorkerNode, kind: ActionKind) -> None:
         job_ids = draft.hosts.jobs_on(node.host_name)
         draft.act_on_node(node, kind, node.reason, job_ids=job_ids)
         return
+    if kind is ActionKind.TERMINATE and node.unseen:
+        node = draft.put(replace(node, unseen=False))  # asked for once: the end of the machine does not wait for it
+        draft.act_on_node(node, kind, node.reason, console=True)
+        return
     draft.act_on_node(node, kind, node.reason)
 
 
@@ -240,6 +244,8 @@ def _node_step(draft: Draft, result: ActionResult) -> None:
         draft.memory = replace(
             draft.memory, switched={**draft.memory.switched, node.host_name: max(result.finished_at, node.acted_at)}
         )
+    if result.console:
+        draft.event(EventKind.NODE, f"its console ended with: {result.console}", node=node)
     current = bool(node.todo) and node.todo[0] is result.kind
     outcome, error_class = result.outcome, result.error_class
     if outcome is Outcome.REFUSED and error_class == ErrorClass.NOT_FOUND and result.kind in GONE_IS_DONE:

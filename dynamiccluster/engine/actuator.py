@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dynamiccluster.checkers.base import Checker
 from dynamiccluster.clouds.base import AllOrNothing, Cloud
+from dynamiccluster.engine.lastwords import MOST_CONSOLES, last_words
 from dynamiccluster.errors import (
     BadConfigError,
     DynamicClusterError,
@@ -97,7 +99,12 @@ class Actuator:
             else:
                 self._start(self._carry(action))
         for batch in terminations.values():
-            self._start(self._terminate(batch))
+            asked = [action for action in batch if action.console][:MOST_CONSOLES]
+            others = [action for action in batch if action not in asked]
+            if others:
+                self._start(self._terminate(others))
+            if asked:
+                self._start(self._terminate_after_consoles(asked))
 
     @property
     def busy(self) -> int:
@@ -121,7 +128,11 @@ class Actuator:
         if isinstance(error, Exception):
             log.error("an action ended without a result; the next start looks into it", exc_info=error)
 
-    async def _terminate(self, batch: list[Action]) -> None:
+    async def _terminate_after_consoles(self, batch: list[Action]) -> None:
+        consoles = await last_words(batch, self.hands.clouds, self._bridge, self._redact)
+        await self._terminate(batch, consoles)
+
+    async def _terminate(self, batch: list[Action], consoles: Mapping[str, str] = MappingProxyType({})) -> None:
         """One call for all; if it is refused, one for each, so that a machine that cannot be ended keeps no other."""
         together = await self._end(batch)
         self._probe("before-record")
@@ -129,7 +140,7 @@ class Actuator:
         for action in batch:
             outcome = await self._end([action]) if repeat else together
             repeat = repeat and outcome[0] is not Outcome.UNKNOWN  # a time-out for each of them would take for ever
-            self._report(action, *outcome)
+            self._report(action, *outcome, console=consoles.get(action.action_id, ""))
 
     async def _end(self, batch: list[Action]) -> tuple[Outcome, str, str]:
         ids = [action.instance_id for action in batch]
@@ -192,6 +203,7 @@ class Actuator:
         message: str,
         instances: tuple[LaunchedInstance, ...] = (),
         offering: str = "",
+        console: str = "",
     ) -> None:
         self._on_result(
             ActionResult(
@@ -206,6 +218,7 @@ class Actuator:
                 resource=action.resource,
                 instances=instances,
                 offering=offering,
+                console=console,
             )
         )
 

@@ -418,10 +418,8 @@ class Engine:
         if cloud is None or not node.instance_id:
             return ""
         instance_id = node.instance_id
-        text = await self._bridge.call(
-            f"cloud:{node.tenancy}", f"console of {node.host_name}", 60.0, lambda: cloud.console_tail(instance_id)
-        )
-        return self._redact(text)
+        group, name = f"cloud:{node.tenancy}/console", f"console of {node.host_name}"
+        return self._redact(await self._bridge.call(group, name, 60.0, lambda: cloud.console_tail(instance_id)))
 
     def config_document(self) -> dict[str, object]:
         return dict(self._document)

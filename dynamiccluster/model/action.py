@@ -81,6 +81,7 @@ class Action:
     job_ids: tuple[str, ...] = ()  # VACATE, EVACUATE, UNSTICK
     delete_jobs: bool = False  # EVACUATE: delete instead of requeue
     resources: tuple[str, ...] = ()  # DECLARE
+    console: bool = False  # TERMINATE: what the machine's console said last is wanted, if it can be had soon
     whole: bool = False  # LAUNCH: all machines or none, where the cloud can do that
     offer: Offer | None = None  # of a menu: LAUNCH asks for it, HOST_ADD adds what it has
 
@@ -125,3 +126,4 @@ class ActionResult:
     resource: str = ""
     instances: tuple[LaunchedInstance, ...] = field(default=())  # LAUNCH: fewer than asked = partial success
     offering: str = ""  # LAUNCH refused for capacity: which offering is empty
+    console: str = ""  # TERMINATE: the end of the machine's console, where that was wanted and could be had

@@ -78,6 +78,7 @@ class WorkerNode:
     dead: bool = False  # the cloud calls it stopped or gone
     adopted: bool = False
     reason: str = ""  # why it is in this state, one sentence
+    unseen: bool = False  # it failed on its way: what its console said last is kept before its machine is ended
     offer: Offer | None = None  # what was chosen from a menu: its size and its price; None = as its resource
 
 
