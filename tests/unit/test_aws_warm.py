@@ -167,7 +167,10 @@ def test_one_that_went_back_is_nobodys_and_grows_old(site: Ec2Site) -> None:
     site.faults.clear()
     assert [one.instance_id for one in place.launch("b", 1)] == [new.instance_id]  # what was refused stays so
     assert place.real()[machine.instance_id] == "stopped"
-    place.clock.at += 101
+    place.clock.at += 101  # too old, but the node that its tags name may still wait for another machine
+    assert place.seen()[f"{machine.instance_id}+1"] is InstanceState.GONE
+    assert place.launch("c", 1)[0].instance_id != f"{machine.instance_id}+2"
+    place.clock.at += 600
     assert place.seen()[f"{machine.instance_id}+1"] is InstanceState.STOPPED  # which the engine has ended
 
 

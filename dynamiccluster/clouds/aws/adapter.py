@@ -89,7 +89,7 @@ class AwsCloud:
                 elif state_of(described) is not InstanceState.GONE:
                     strangers += 1
         completed_at = self._clock.now()
-        parked = self._warm.kept(ours)
+        parked = self._warm.hidden(ours)
         instances = tuple(
             _without(to_instance(one)) if one["InstanceId"] in parked else to_instance(one, completed_at)
             for one in ours

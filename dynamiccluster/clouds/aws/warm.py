@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 
 Described = Mapping[str, Any]
 _STOPPED = ("stopping", "stopped")
+BACK_S = 600.0
+"""Longer than a launch takes whose reply is lost once."""
+
 TERMINATE, HIBERNATE = "terminate", "hibernate"
 
 
@@ -64,6 +67,7 @@ class WarmNodes:
         self._user_data = user_data
         self._turn = Exclusive()
         self._written = Written(calls, clock)
+        self._back_at: dict[str, float] = {}
 
     def shown(self, described: Described) -> Described:
         """A machine of a list as it is, though the list may not show yet that it was taken into use again."""
@@ -92,6 +96,14 @@ class WarmNodes:
                 found.add(str(described["InstanceId"]))
                 room[name] -= 1
         return found
+
+    def hidden(self, ours: Iterable[Described]) -> set[str]:
+        """Ids of the machines that are gone to the engine: those kept, and for a while those that could not be started,
+        whose tags name a node that may still wait for another machine."""
+        ours, now = list(ours), self._clock.monotonic()
+        back = {one for one, at in list(self._back_at.items()) if now - at < BACK_S}
+        stopped = {str(one["InstanceId"]) for one in ours if parked_at(one) and _state(one) in _STOPPED}
+        return self.kept(ours) | (back & stopped)
 
     def park(self, machines: Sequence[Described]) -> list[Described]:
         """Stop those of the machines that may be kept. The others, which are to be ended, are returned."""
@@ -174,6 +186,9 @@ class WarmNodes:
             raise
         except DynamicClusterError as error:
             log.warning("%s: %d warm machine(s) cannot be started: %s", resource.name, len(stopped), error)
+            now = self._clock.monotonic()
+            self._back_at = {one: at for one, at in self._back_at.items() if now - at < BACK_S}
+            self._back_at |= dict.fromkeys(stopped, now)
             for described in machines:
                 if str(described["InstanceId"]) in stopped:  # as old as it was, or it would never grow too old
                     since = taken_at(described)[1] or self._clock.now()

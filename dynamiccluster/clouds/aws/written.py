@@ -18,7 +18,7 @@ REMEMBERED_S = 3600.0
 
 
 class Written:
-    """Of one tenancy. Lost with the process: a new one has not written anything that could be late."""
+    """Of one tenancy. Lost when the service starts anew or reads another configuration, and needed for seconds only."""
 
     def __init__(self, calls: AwsCalls, clock: Clock) -> None:
         self._calls = calls
