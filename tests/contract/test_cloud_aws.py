@@ -12,9 +12,9 @@ from ec2_site import VCPUS, Ec2Site, Fault, ec2_site
 
 from dynamiccluster.clouds.aws.adapter import AwsCloud
 from dynamiccluster.clouds.aws.build import build
-from dynamiccluster.clouds.base import Cloud
+from dynamiccluster.clouds.base import AllOrNothing, Cloud
 from dynamiccluster.config.schema_cloud_aws import AwsConfig
-from dynamiccluster.errors import UnknownOutcomeError
+from dynamiccluster.errors import CapacityError, UnknownOutcomeError
 from dynamiccluster.kit.clock import SystemClock
 
 BASE = {
@@ -65,3 +65,18 @@ def test_a_lost_reply_is_an_unknown_outcome_and_the_same_launch_finds_its_machin
     assert found.host_name == "a-1"
     (again,) = ours.launch("l", RESOURCE, specs("a-1"))
     assert again.instance_id == found.instance_id
+
+
+def test_machines_that_are_of_use_only_together_come_together_or_not_at_all(site: Ec2Site) -> None:
+    ours = cloud(site)
+    assert isinstance(ours, AllOrNothing)
+    site.stock = 2
+    with pytest.raises(CapacityError):
+        ours.launch_whole("l", RESOURCE, specs("a-1", "a-2", "a-3"))
+    assert not ours.list_instances().instances
+    made = ours.launch_whole("m", RESOURCE, specs("a-1", "a-2"))
+    assert [one.host_name for one in made] == ["a-1", "a-2"]
+    assert site.calls["RunInstances"] == 2
+    assert {one.instance_id for one in ours.launch_whole("m", RESOURCE, specs("a-1", "a-2"))} == {
+        one.instance_id for one in made
+    }

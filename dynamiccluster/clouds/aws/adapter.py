@@ -107,12 +107,7 @@ class AwsCloud:
         )
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
-        for spec in specs:
-            require_host_name(spec.host_name)
-        config = self._configs.get(resource.name)
-        if config is None:
-            raise BadConfigError(f"{self.tenancy} has no resource {resource.name}")
-        template = self._user_data[resource.name].prepare() if resource.name in self._user_data else None
+        config, template = self._prepared(resource, specs)
         size = 1 if template is not None and template.per_node else MOST_NODES
         made = [] if template is not None and template.per_node else self._restarted(launch_id, resource, config, specs)
         known = {machine.node_id for machine in made}
@@ -132,6 +127,29 @@ class AwsCloud:
             if len(launched) < len(portion):
                 break
         return tuple(made)
+
+    def launch_whole(
+        self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]
+    ) -> tuple[LaunchedInstance, ...]:
+        """One request for all of them with that number as its least (RunInstances, ``MinCount``); never warm nodes.
+
+        What does not go into one request, more than :data:`MOST_NODES` or nodes whose user data differ, is launched as
+        :meth:`launch` does, and may come in part.
+        """
+        config, template = self._prepared(resource, specs)
+        if len(specs) > MOST_NODES or (template is not None and template.per_node and len(specs) > 1):
+            return self.launch(launch_id, resource, specs)
+        request = self._request(f"{launch_id}-0", launch_id, resource, config, specs, template, least=len(specs))
+        return tuple(request)
+
+    def _prepared(self, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[Mapping[str, Any], Prepared | None]:
+        """The configuration of the resource and its user data."""
+        for spec in specs:
+            require_host_name(spec.host_name)
+        config = self._configs.get(resource.name)
+        if config is None:
+            raise BadConfigError(f"{self.tenancy} has no resource {resource.name}")
+        return config, self._user_data[resource.name].prepare() if resource.name in self._user_data else None
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         """EC2 refuses the whole list for one id that it does not know, so only what it shows as ours is named.
@@ -177,6 +195,7 @@ class AwsCloud:
         config: Mapping[str, Any],
         specs: Sequence[NodeSpec],
         template: Prepared | None,
+        least: int = 1,
     ) -> list[LaunchedInstance]:
         zone, instance_type, market = placed(resource.offering, self.tenancy)
         if not instance_type and "instance_type" not in config:
@@ -196,6 +215,7 @@ class AwsCloud:
             zone=zone,
             instance_type=instance_type,
             market=market,
+            least=least,
             hyperthreading_cores=self._catalogue.cores_without_hyperthreading(config, instance_type),
         )
         ec2 = self._calls.client("ec2")

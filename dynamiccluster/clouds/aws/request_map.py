@@ -58,9 +58,10 @@ def run_instances(
     zone: str = "",
     instance_type: str = "",
     market: str = "",
+    least: int = 1,
     hyperthreading_cores: int = 0,
 ) -> dict[str, Any]:
-    """Parameters for one request for ``len(specs)`` instances, or fewer if there are no more.
+    """Parameters for one request for ``len(specs)`` instances, or fewer if there are no more, but at ``least`` so many.
 
     ``zone``, ``instance_type`` and ``market`` replace what the keys say. ``hyperthreading_cores``: physical cores of
     the type, where the second threads are to be off; 0 leaves them alone.
@@ -68,7 +69,7 @@ def run_instances(
     market = market or (ON_DEMAND if config.get("spot_bid") is None else SPOT)
     zone = zone or config.get("availability_zone") or ""
     made: dict[str, Any] = {
-        "MinCount": 1,
+        "MinCount": least,
         "MaxCount": len(specs),
         "ClientToken": token,
         "ImageId": config["image_id"],
