@@ -54,7 +54,7 @@ def _relaunch_or_wait(draft: Draft, launch: Launch, unsettled: list[WorkerNode],
     view = draft.snapshot.clouds.get(launch.tenancy)
     rules = draft.policy.failure
     source = cloud_source(launch.tenancy)
-    since_at = max(node.state_since_at for node in unsettled)
+    since_at = max(max(node.state_since_at, node.acted_at) for node in unsettled)  # of the last repeat
     if view is not None and view.started_at > since_at:
         missed = draft.miss(f"settle:{launch.launch_id}", source, view.started_at)
         if missed.count >= rules.settle_polls and draft.obs(source) - missed.since_obs >= rules.settle_s:

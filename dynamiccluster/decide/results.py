@@ -158,15 +158,15 @@ def _launch(draft: Draft, result: ActionResult) -> None:
                 _nothing_came(draft, node, f"{result.error_class}: {result.message}")
             breaker.launch_refused(draft, resource, result.error_class, result.message, offering)
         case Outcome.UNKNOWN:
-            _launch_unknown(draft, launch, waiting, result.message)
+            _launch_unknown(draft, launch, waiting, result)
 
 
-def _launch_unknown(draft: Draft, launch: Launch, waiting: list[WorkerNode], message: str) -> None:
+def _launch_unknown(draft: Draft, launch: Launch, waiting: list[WorkerNode], result: ActionResult) -> None:
     """Nobody knows. Repeated where that is harmless, but not for ever: then the cloud's lists must settle it."""
     attempts = 1 + max((node.attempts for node in waiting if node.state is NodeState.UNSETTLED), default=0)
     for node in waiting:
-        after = apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: {message}")
-        draft.put(replace(after, attempts=attempts))
+        after = apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: {result.message}")
+        draft.put(replace(after, attempts=attempts, acted_at=result.finished_at))
     draft.misses.pop(f"settle:{launch.launch_id}", None)  # what the last request may have made appears later than it
     if launch.tenancy in draft.policy.idempotent_clouds and attempts <= MOST_REPEATS:
         pause_s = Pause(draft.policy.failure.step_retry_s, draft.policy.failure.step_retry_max_s)

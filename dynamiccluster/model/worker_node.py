@@ -64,7 +64,7 @@ class WorkerNode:
     launch_spent_s: float = 0.0  # observed seconds of earlier states that count against ``launch_s``
     hold_why: HoldWhy = HoldWhy.NONE
     hold_confirmed_at: float = 0.0  # when the scheduler acknowledged the hold; 0 = not yet
-    acted_at: float = 0.0  # when our last scheduler command on it ended: views started earlier say nothing about it
+    acted_at: float = 0.0  # end of our last scheduler command, or lost launch request: older views say nothing about it
     idle_since_obs: float | None = None  # on the scheduler's clock; None = not known to be idle
     joined_at: float = 0.0  # first usable; 0 = never
     joined_obs: float = 0.0  # the same on the scheduler's clock

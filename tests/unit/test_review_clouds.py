@@ -203,3 +203,23 @@ def test_a_launch_of_fewer_machines_than_asked_counts_as_what_its_cloud_says(tol
     assert ("r" in decided.memory.breakers) is closed
     assert decided.nodes["n1"].state is not NodeState.REQUESTED
     assert "n2" in decided.forgotten_nodes
+
+
+def test_a_list_from_before_the_last_repeat_says_nothing_about_it() -> None:
+    """Found by a world (seed 6): the list in hand when the last repeat was lost counted as the first of three."""
+    rules = policy(idempotent_clouds=frozenset({"t"}))
+    asked = node("n1", NodeState.UNSETTLED, launch_id="c1-l", action_id="a", attempts=1)
+    snapshot = picture([asked], launches={"c1-l": launch_of(asked, state=LaunchState.OPEN)})
+    result = ActionResult(
+        action_id="a",
+        kind=ActionKind.LAUNCH,
+        outcome=Outcome.UNKNOWN,
+        finished_at=NOW - 0.1,  # later than the list began
+        error_class="unknown-outcome",
+        launch_id="c1-l",
+        resource="r",
+    )
+    decided = decide(replace(snapshot, results=(result,)), rules, NOW)
+    assert "settle:c1-l" not in decided.memory.misses
+    later = replace(after(snapshot, decided), clouds={"t": cloud_view(at=NOW + 10)})
+    assert decide(later, rules, NOW + 12).memory.misses["settle:c1-l"].count == 1
