@@ -63,15 +63,22 @@ def take_in(draft: Draft) -> None:
 
 
 def _bind_instances(draft: Draft) -> dict[str, Instance]:
-    """Which instance belongs to which node; what belongs to none goes to :mod:`decide.orphans`."""
-    by_instance = {node.instance_id: node.node_id for node in draft.nodes.values() if node.instance_id}
+    """Which instance belongs to which node; what belongs to none goes to :mod:`decide.orphans`.
+
+    Only a node's own tenancy speaks of its machine: ids of others may be the same, or older lists of the same account.
+    What is gone is not a node's that waits for its machine: ids may be taken anew, and what they meant has ended.
+    """
+    by_instance = {(node.tenancy, node.instance_id): node.node_id for node in draft.nodes.values() if node.instance_id}
     bound: dict[str, Instance] = {}
     unnamed: list[Instance] = []
     for view in draft.snapshot.clouds.values():
         for instance in view.instances:
-            node_id = by_instance.get(instance.instance_id)
-            if node_id is None and instance.node_id in draft.nodes and not draft.nodes[instance.node_id].instance_id:
-                node_id = instance.node_id
+            node_id = by_instance.get((view.tenancy, instance.instance_id))
+            named = draft.nodes.get(instance.node_id)
+            if node_id is None and named is not None and not named.instance_id and named.tenancy == view.tenancy:
+                if instance.state is InstanceState.GONE:
+                    continue
+                node_id = named.node_id
             if node_id is not None:
                 bound[node_id] = instance
             elif not instance.node_id and instance.launch_id in draft.launches:

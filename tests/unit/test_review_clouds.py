@@ -223,3 +223,35 @@ def test_a_list_from_before_the_last_repeat_says_nothing_about_it() -> None:
     assert "settle:c1-l" not in decided.memory.misses
     later = replace(after(snapshot, decided), clouds={"t": cloud_view(at=NOW + 10)})
     assert decide(later, rules, NOW + 12).memory.misses["settle:c1-l"].count == 1
+
+
+def test_a_machine_that_is_gone_is_not_taken_for_that_of_a_node_whose_launch_is_open() -> None:
+    """EC2: a warm machine that could not be started is parked again, and is listed as gone under the new node's id."""
+    asked = node("n1", NodeState.REQUESTED, action_id="a")
+    parked, made = (
+        instance_of(asked, InstanceState.GONE),
+        instance_of(replace(asked, instance_id="i-9"), InstanceState.PENDING),
+    )
+    parked = replace(parked, instance_id="i-0+1")
+    for listed in ([parked], [made, parked], [parked, made]):
+        decided = decide(picture([asked], instances=listed), policy(), NOW)
+        found = decided.nodes.get("n1", asked)
+        assert (found.instance_id, found.state) == (
+            ("i-9", NodeState.STARTING) if made in listed else ("", NodeState.REQUESTED)
+        )
+        assert not decided.memory.breakers
+
+
+def test_another_tenancys_list_does_not_keep_a_node_that_is_gone() -> None:
+    """One account configured twice: the older of the two lists still shows the machine."""
+    ending = node("n1", NodeState.TERMINATING)
+    snapshot = picture([ending], hosts=[])
+    for step in range(1, 20):
+        now = NOW + step * TICK_S
+        views = {
+            "t": cloud_view(at=now - 2),
+            "u": cloud_view([instance_of(ending)], at=now - 2, tenancy="u"),
+        }
+        decided = decide(replace(snapshot, clouds=views), policy(resource(), resource("s", tenancy="u")), now)
+        snapshot = after(snapshot, decided)
+    assert snapshot.nodes["n1"].state is NodeState.FORGETTING
