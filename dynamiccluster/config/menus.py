@@ -48,6 +48,18 @@ def _of_zones(item: AwsResource) -> Menu | None:
     )
 
 
+FOR_EVER_S = 10 * 365 * 86400.0
+"""Longer than any job waits."""
+
+
+def waits_of(item: CloudResource) -> float:
+    """How long work waits for spot instances that are refused before it goes to a worse resource."""
+    if not isinstance(item, AwsResource) or item.config.spot_bid is None:
+        return 0.0
+    waits = {"next": item.config.spot_timeout, "none": FOR_EVER_S, "on-demand": 0.0}
+    return waits[item.config.spot_fallback]
+
+
 def own_timers(item: XspotResource) -> dict[str, float]:
     """Timers that X-Spot's keys give, where the resource's own do not."""
     given = {"boot_s": item.config.booting_timeout, "idle_s": item.config.idle_time}

@@ -128,13 +128,13 @@ class AwsConfig(Ec2Config):
     )
     spot_timeout: Seconds = Field(
         300.0,
-        description="With `spot_fallback: on-demand`: how long work waits for spot instances from the first refusal "
-        "on, while they are asked for again and again.",
+        description="How long work waits for spot instances from the first refusal on, while they are asked for again "
+        "and again; then `spot_fallback` says where it goes.",
     )
     spot_fallback: Literal["next", "on-demand", "none"] = Field(
         "next",
-        description="Where spot instances are refused. `on-demand`: the same type on demand after `spot_timeout`. "
-        "`next`, `none`: never on demand here; the work goes to the next resource that suits it, at once.",
+        description="Where work goes for which there were no spot instances for `spot_timeout`. `next`: to the next "
+        "resource by priority that suits it. `on-demand`: the same type on demand. `none`: nowhere, it waits on.",
         examples=["on-demand"],
     )
     when_idle: Literal["terminate", "stop", "hibernate"] = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from dynamiccluster.config.menus import menu_of, own_timers
+from dynamiccluster.config.menus import menu_of, own_timers, waits_of
 from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud import CloudResource
 from dynamiccluster.config.schema_cloud_aws import AwsResource
@@ -65,6 +65,7 @@ def resource_of(name: str, item: CloudResource, general: General) -> Resource:
         provisioning=item.provisioning,
         offering=offering_of(item),
         menu=menu_of(item),
+        waits_s=waits_of(item),
     )
 
 

@@ -70,7 +70,7 @@ def launch_refused(draft: Draft, resource: Resource, error_class: str, error: st
         case _:
             if _back_off(draft, f"launch:{name}", error_class, error, name):
                 failed(draft, name, error)
-    if resource.menu is not None and error_class in (ErrorClass.CAPACITY, ErrorClass.QUOTA):
+    if error_class in (ErrorClass.CAPACITY, ErrorClass.QUOTA):
         _spot_is_lacking(draft, resource, error_class, error)
     breaker = draft.breakers.get(name)
     if breaker and breaker.state is BreakerState.HALF_OPEN:
@@ -91,12 +91,13 @@ def _waits(draft: Draft, key: str) -> bool:
 
 
 def _spot_is_lacking(draft: Draft, resource: Resource, error_class: str, error: str) -> None:
-    """From the first refusal on, work of a menu waits for spot capacity as long as it says."""
-    if resource.menu is None or not resource.offering.endswith(f"/{SPOT}"):
+    """From the first refusal on, work waits for spot capacity as long as the resource, or menu, says."""
+    patience_s = resource.waits_s or (resource.menu.try_spot_s if resource.menu else 0.0)
+    if not (resource.menu or patience_s) or not resource.offering.endswith(f"/{SPOT}"):
         return
     key, clock = spot_key(resource), draft.obs(ENGINE)
     known = draft.backoffs.get(key)
-    wait_s = resource.menu.try_spot_s if known is None else max(known.until_obs - clock, 0.0)
+    wait_s = patience_s if known is None else max(known.until_obs - clock, 0.0)
     draft.backoffs[key] = Backoff(clock + wait_s, draft.now + wait_s, 1, error_class, error)
     draft.wake(draft.now + wait_s)
 
@@ -193,7 +194,7 @@ def launched(draft: Draft, resource: Resource) -> None:
 
     During the pause it may be the answer to what was asked before.
     """
-    for key in _own_keys(resource):
+    for key in (*_own_keys(resource), *((spot_key(resource),) if resource.waits_s else ())):
         draft.backoffs.pop(key, None)
     throttled = draft.backoffs.get(f"tenancy:{resource.tenancy}")
     if throttled and draft.obs(ENGINE) >= throttled.until_obs:

@@ -76,11 +76,14 @@ class Eligibility:
         takes: Sequence[tuple[Host | None, Resource | None]],
         offers: Sequence[Offer],
         impatient: frozenset[str] = frozenset(),
+        waiting: frozenset[str] = frozenset(),
     ) -> None:
-        """``impatient``: menus that no longer wait for spot capacity."""
+        """``impatient``: menus that no longer wait for spot capacity. ``waiting``: resources whose spot instances are
+        waited for, so that nothing worse is taken."""
         self._takes = takes
         self._offers = offers
         self._impatient = impatient
+        self._waiting = waiting
         sizes = [each.capacity for offer in offers for each in offer.choices or (offer,)]
         self._cores = sorted({size.cores for size in sizes})
         self._memory_mib = sorted({size.memory_mib for size in sizes})
@@ -152,6 +155,12 @@ class Eligibility:
                     fitting.append(offer)
             if fitting:
                 ties.append(fitting)
+        for number, tie in enumerate(ties):
+            if any(offer.resource.name in self._waiting for offer in tie):
+                worse = [offer.resource.name for later in ties[number + 1 :] for offer in later]
+                misfits |= dict.fromkeys(worse, Refusal.SPOT_FIRST)
+                ties = ties[: number + 1]
+                break
         return Lot(len(self._lots), kind, ties, misfits)
 
 

@@ -38,6 +38,7 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.CLUSTER_NODES: "would exceed the node limit of the whole cluster",
     Refusal.CLUSTER_CORES: "would exceed the core limit of the whole cluster",
     Refusal.QUOTA: "would exceed the quota of its tenancy",
+    Refusal.SPOT_FIRST: "is not used while work waits for the spot instances of a better one",
     Refusal.NO_PRICE: "has no known price, and there is a budget to keep to",
     Refusal.BUDGET_HOUR: "would exceed the budget per hour",
     Refusal.BUDGET_MONTH: "would exceed the budget of this month",

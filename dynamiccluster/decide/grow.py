@@ -158,7 +158,8 @@ def _rows(draft: Draft, hosts: Hosts, offers: list[Offer]) -> tuple[Rows, Eligib
     rows = Rows()
     rows.load(found)
     impatient = frozenset(offer.resource.name for offer in offers if menus.spot_is_short(draft, offer.resource))
-    return rows, Eligibility(takes, offers, impatient)
+    waiting = frozenset(offer.resource.name for offer in offers if menus.waits_for_spot(draft, offer.resource))
+    return rows, Eligibility(takes, offers, impatient, waiting)
 
 
 def _recall(draft: Draft, packing: Packing) -> None:

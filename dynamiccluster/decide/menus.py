@@ -19,7 +19,7 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.menu import Menu, OnDemandStrategy, SpotStrategy
 from dynamiccluster.model.offer import SPOT
 from dynamiccluster.model.offer import Offer as CloudOffer
-from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.resource import Resource, ResourceFlag
 from dynamiccluster.model.worker_node import COUNTED
 
 UNKNOWN_PRICE = 1.0
@@ -89,6 +89,13 @@ def spot_is_short(draft: Draft, resource: Resource) -> bool:
     """Whether work has waited for spot capacity of this menu as long as it says."""
     known = draft.backoffs.get(breaker.spot_key(resource))
     return known is not None and draft.obs(ENGINE) >= known.until_obs
+
+
+def waits_for_spot(draft: Draft, resource: Resource) -> bool:
+    """Whether work that suits the resource goes nowhere worse: its spot instances were refused a short while ago."""
+    known = draft.backoffs.get(breaker.spot_key(resource)) if resource.waits_s else None
+    normal = draft.flag(resource.name) is ResourceFlag.NORMAL
+    return known is not None and normal and draft.obs(ENGINE) < known.until_obs
 
 
 def _wanted(menu: Menu, offer: CloudOffer) -> bool:

@@ -53,6 +53,7 @@ class Refusal(StrEnum):
     CLUSTER_NODES = "cluster-nodes"
     CLUSTER_CORES = "cluster-cores"
     QUOTA = "quota"
+    SPOT_FIRST = "spot-first"  # a better resource is sold out, and work waits for its spot instances
     NO_PRICE = "no-price"  # there is a budget, and nobody knows what this offer of a menu costs
     BUDGET_HOUR = "budget-hour"
     BUDGET_MONTH = "budget-month"

@@ -75,6 +75,7 @@ class Resource:
     provisioning: Provisioning = Provisioning.DEMAND
     offering: str = ""  # zone/type/market, key of the capacity back-off; "" = this resource alone
     drain_at_risk: bool = False  # whether a machine is let go that the cloud says it may take away
+    waits_s: float = 0.0  # while its spot instances are sold out, work that suits it goes nowhere worse for so long
     menu: Menu | None = None  # it is one of many kinds of machine, chosen for each demand among the cloud's offers
     billed: Capacity | None = None  # what a node uses of the cloud's quota; None = as much as jobs may use of it
 

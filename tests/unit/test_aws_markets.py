@@ -16,6 +16,7 @@ from ec2_site import Ec2Site, Fault, ec2_site
 from engine_harness import on_virtual_time
 
 from dynamiccluster.config.load import load
+from dynamiccluster.config.menus import FOR_EVER_S
 from dynamiccluster.errors import CapacityError, QuotaError
 from dynamiccluster.kit.clock import SystemClock
 from dynamiccluster.model.action import NodeSpec
@@ -69,6 +70,22 @@ def test_what_the_engine_is_told(
     told = None if resource.menu is None else (resource.menu.try_spot_s, resource.menu.on_demand)
     assert resource.menu is None or not resource.menu.priced  # `price_per_hour` has the word
     assert (told, resource.offering) == (menu, offering)
+
+
+@pytest.mark.parametrize(
+    ("keys", "waits_s"),
+    [
+        ({}, 0.0),
+        ({"spot_bid": 0.05}, 300.0),
+        ({"spot_bid": 0.05, "spot_timeout": 0}, 0.0),
+        ({"spot_bid": 0.05, "spot_fallback": "none"}, FOR_EVER_S),
+        (BOTH, 0.0),  # the menu itself waits
+    ],
+)
+def test_how_long_work_waits_for_spot_before_it_goes_elsewhere(
+    tmp_path: Path, keys: dict[str, Any], waits_s: float
+) -> None:
+    assert policy_resource(tmp_path, **keys).waits_s == waits_s
 
 
 def test_a_size_of_the_sites_own_and_a_zone_without_subnet_are_refused(tmp_path: Path) -> None:
