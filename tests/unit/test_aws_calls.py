@@ -28,7 +28,7 @@ from dynamiccluster.errors import (
     UnknownOutcomeError,
 )
 from dynamiccluster.kit.clock import SystemClock
-from dynamiccluster.model.action import NodeSpec
+from dynamiccluster.model.action import NodeSpec, PartialLaunch
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.resource import Resource
 
@@ -67,9 +67,27 @@ def test_many_machines_are_few_requests(site: Ec2Site, five_at_once: None) -> No
     assert site.made() == 11
 
 
-def test_what_came_into_being_is_told_though_the_rest_is_refused(site: Ec2Site, five_at_once: None) -> None:
-    site.faults += [Fault("RunInstances", "InsufficientInstanceCapacity", after=1)]
-    assert len(aws(site, SystemClock()).launch("l", RESOURCE, nodes(8))) == 5
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("InsufficientInstanceCapacity", CapacityError),
+        ("VcpuLimitExceeded", QuotaError),
+        ("RequestLimitExceeded", ThrottledError),
+        ("UnauthorizedOperation", AuthError),
+    ],
+)
+def test_what_came_into_being_is_told_with_what_refused_the_rest(
+    site: Ec2Site, five_at_once: None, code: str, kind: type[DynamicClusterError]
+) -> None:
+    site.faults += [Fault("RunInstances", code, after=1)]
+    made = aws(site, SystemClock()).launch("l", RESOURCE, nodes(8))
+    assert len(made) == 5
+    assert isinstance(made, PartialLaunch)
+    assert type(made.error) is kind
+    assert getattr(made.error, "offering", "") == RESOURCE.offering
+
+
+def test_machines_beside_a_lost_reply_are_no_answer(site: Ec2Site, five_at_once: None) -> None:
     site.faults[:] = [Fault("RunInstances", "lost", after=1)]
     with pytest.raises(UnknownOutcomeError):
         aws(site, SystemClock()).launch("l2", RESOURCE, nodes(8))

@@ -15,8 +15,8 @@ from engine_harness import on_virtual_time
 
 from dynamiccluster.clouds.aws.build import build
 from dynamiccluster.clouds.aws.instance_map import PARKED_TAG, renamed, tags_in, to_instance
-from dynamiccluster.errors import UnknownOutcomeError
-from dynamiccluster.model.action import LaunchedInstance, NodeSpec
+from dynamiccluster.errors import QuotaError, UnknownOutcomeError
+from dynamiccluster.model.action import LaunchedInstance, NodeSpec, PartialLaunch
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.instance import InstanceState
@@ -93,6 +93,17 @@ def test_it_is_started_for_the_next_launch_under_another_id(site: Ec2Site) -> No
     assert place.real()[second.instance_id] == "stopped"
     assert place.cloud.console_tail(f"{third.instance_id}+1")
     assert not place.cloud.console_tail(third.instance_id)
+
+
+def test_warm_ones_come_though_new_ones_are_refused_and_what_refused_them_is_told(site: Ec2Site) -> None:
+    place = Place(site)
+    (machine,) = place.launch("a", 1)
+    place.cloud.terminate([machine.instance_id])
+    site.faults.append(Fault("RunInstances", "VcpuLimitExceeded"))
+    made = place.launch("b", 2)
+    assert [one.instance_id for one in made] == [f"{machine.instance_id}+1"]
+    assert isinstance(made, PartialLaunch)
+    assert isinstance(made.error, QuotaError)
 
 
 def test_only_so_many_are_kept_and_only_for_so_long(site: Ec2Site) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,12 +27,10 @@ from dynamiccluster.clouds.userdata import Prepared, UserData
 from dynamiccluster.errors import BadConfigError, BusyError, DynamicClusterError, NotFoundError, UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_host_name
-from dynamiccluster.model.action import LaunchedInstance, NodeSpec
+from dynamiccluster.model.action import LaunchedInstance, NodeSpec, PartialLaunch
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import CloudView
-
-log = logging.getLogger(__name__)
 
 PAGE = 1000
 """DescribeInstances gives at most so many at once."""
@@ -121,8 +118,7 @@ class AwsCloud:
             except DynamicClusterError as error:
                 if not made:
                     raise
-                log.warning("%s: %d of %d machines: %s", resource.name, len(made), len(specs), error)
-                break
+                return PartialLaunch.because(error, made)
             made += launched
             if len(launched) < len(portion):
                 break
