@@ -62,6 +62,7 @@ class Fault:
     path: str  # regular expression
     says: str | int | tuple[int, str]
     times: int = 1_000_000
+    after: int = 0  # calls that go well before
 
 
 @dataclass
@@ -342,6 +343,9 @@ class NovaSite(Neighbours):
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
             if fault.times > 0 and fault.method == method and re.search(fault.path, path):
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
                 fault.times -= 1
                 return fault
         return None

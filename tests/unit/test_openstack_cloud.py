@@ -24,6 +24,7 @@ from dynamiccluster.errors import (
     TransientError,
     UnknownOutcomeError,
 )
+from dynamiccluster.model.action import PartialLaunch
 from dynamiccluster.model.instance import InstanceState
 
 
@@ -170,13 +171,24 @@ def test_a_launch_that_fails_is_sent_once(site: NovaSite, says: str | int, kind:
     assert len(site.servers) == (1 if says == "lost" else 0)
 
 
-def test_what_was_made_before_a_refusal_is_told(site: NovaSite, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_made_before_a_refusal_is_told_with_the_refusal(site: NovaSite) -> None:
     site.most = 2
-    with caplog.at_level(logging.WARNING):
-        made = cloud(site).launch("l", RESOURCE, specs("a-1", "a-2", "a-3", "a-4"))
+    made = cloud(site).launch("l", RESOURCE, specs("a-1", "a-2", "a-3", "a-4"))
     assert [machine.host_name for machine in made] == ["a-1", "a-2"]
     assert posts(site) == 3
-    assert "2 of 4 machines" in caplog.text
+    assert isinstance(made, PartialLaunch)
+    assert isinstance(made.error, QuotaError)
+
+
+@pytest.mark.parametrize(("says", "kind"), [row for row in FAULTS if row[1] is not UnknownOutcomeError])
+def test_a_refusal_after_the_first_machine_keeps_its_class(
+    site: NovaSite, says: str | int, kind: type[DynamicClusterError]
+) -> None:
+    site.faults.append(Fault("POST", "/servers$", says, after=1))
+    made = cloud(site).launch("l", RESOURCE, specs("a-1", "a-2"))
+    assert [machine.host_name for machine in made] == ["a-1"]
+    assert isinstance(made, PartialLaunch)
+    assert type(made.error) is kind
 
 
 def test_an_unknown_outcome_is_one_even_after_others_were_made(site: NovaSite) -> None:

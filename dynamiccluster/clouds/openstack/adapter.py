@@ -31,7 +31,7 @@ from dynamiccluster.errors import (
 )
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.kit.hostname import require_host_name
-from dynamiccluster.model.action import LaunchedInstance, NodeSpec
+from dynamiccluster.model.action import LaunchedInstance, NodeSpec, PartialLaunch
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import CloudView
@@ -128,8 +128,7 @@ class OpenstackCloud:
                     self._catalogue.forget()
                 if not made:
                     raise
-                log.warning("%s: %d of %d machines: %s", resource.name, len(made), len(specs), error)
-                break
+                return PartialLaunch.because(error, made)
         return tuple(made)
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
