@@ -112,6 +112,13 @@ def test_an_offer_for_each_zone_and_market(site: Ec2Site) -> None:
     assert offers[0].offering == "t/us-east-1a/c5.large/spot"
 
 
+@pytest.mark.parametrize(("hyperthreading", "cores"), [(True, 2), (False, 1)])
+def test_every_vcpu_counts_against_the_limit(site: Ec2Site, hyperthreading: bool, cores: int) -> None:
+    (offer,) = aws(site, SystemClock(), hyperthreading=hyperthreading).list_instances().offers
+    assert offer.capacity.cores == cores
+    assert offer.billed == Capacity(2, 4096)
+
+
 def test_a_machine_is_bought_where_the_offering_says(site: Ec2Site) -> None:
     ec2 = boto3.client(
         "ec2", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b", endpoint_url=site.url

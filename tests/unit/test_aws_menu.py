@@ -19,6 +19,7 @@ from dynamiccluster.clouds.aws.prices import LIST_REGION, Prices
 from dynamiccluster.clouds.aws.type_map import MachineType
 from dynamiccluster.config.schema_cloud_xspot import kind_of
 from dynamiccluster.errors import TransientError
+from dynamiccluster.model.capacity import Capacity
 
 SHARED = {
     "access_key_id": None,
@@ -84,6 +85,15 @@ def test_a_price_of_none_means_that_it_is_not_to_be_had() -> None:
 def test_without_second_threads_jobs_get_physical_cores() -> None:
     (offer, *_) = offers_of("r", CONFIG | {"hyperthreading": False}, "t", TYPES, ZONES, lambda *_: 0.1)
     assert (offer.instance_type, offer.capacity.cores) == ("m5.large", 1)
+
+
+@pytest.mark.parametrize("hyperthreading", [True, False])
+def test_every_vcpu_of_a_menus_offer_counts_against_the_limit(hyperthreading: bool) -> None:
+    found = offers_of("r", CONFIG | {"hyperthreading": hyperthreading}, "t", TYPES, ZONES, lambda *_: 0.1)
+    assert {(offer.instance_type, offer.billed) for offer in found} == {
+        ("m5.large", Capacity(2, 8192)),
+        ("m5.xlarge", Capacity(4, 16384)),
+    }
 
 
 @pytest.mark.parametrize(

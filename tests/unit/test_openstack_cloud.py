@@ -25,6 +25,7 @@ from dynamiccluster.errors import (
     UnknownOutcomeError,
 )
 from dynamiccluster.model.action import PartialLaunch
+from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.instance import InstanceState
 
 
@@ -294,6 +295,7 @@ def test_offers_tell_size_and_gpus_and_hold_while_flavors_cannot_be_asked(site: 
         assert offers.keys() == {"small", "big"}
         assert (offers["small"].capacity.cores, offers["small"].capacity.memory_mib) == (1, 1536)
         assert (offers["big"].capacity.gpus, offers["big"].gpu_type) == (2, "a100")
+        assert [offers[name].billed for name in ("small", "big")] == [Capacity(1, 2048), Capacity(8, 65536, 2)]
         site.faults.append(Fault("GET", "/flavors", 500))
         clock.at += 4000.0
 

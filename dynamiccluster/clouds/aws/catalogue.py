@@ -82,6 +82,7 @@ class Catalogue:
                     instance_type=kind.name,
                     zone=zone,
                     market=market,
+                    billed=kind.billed,
                 )
                 for market in markets(config)
                 for zone in zones(config)

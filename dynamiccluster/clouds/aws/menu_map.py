@@ -85,6 +85,7 @@ def offers_of(
                         zone=zone,
                         market=market,
                         priority=-priority,
+                        billed=kind.billed,
                     )
 
 

@@ -33,6 +33,11 @@ class MachineType:
         cores = self.vcpus if hyperthreading else self.cores
         return Capacity(max(1, cores), usable_mib(self.memory_mib), self.gpus)
 
+    @property
+    def billed(self) -> Capacity:
+        """What counts against the account's limits: every vCPU, also where second threads are off."""
+        return Capacity(self.vcpus, self.memory_mib, self.gpus)
+
 
 def usable_mib(memory_mib: int) -> int:
     """What a booted system shows of the memory on the data sheet: a little less, and jobs must not count on it."""

@@ -68,7 +68,14 @@ class Catalogue:
             if flavor is not None:
                 zone = config["availability_zone"] or ""
                 found.append(
-                    Offer(name, flavor.capacity, gpu_type=flavor.gpu_type, instance_type=flavor.name, zone=zone)
+                    Offer(
+                        name,
+                        flavor.capacity,
+                        gpu_type=flavor.gpu_type,
+                        instance_type=flavor.name,
+                        zone=zone,
+                        billed=flavor.billed,
+                    )
                 )
         return tuple(found)
 

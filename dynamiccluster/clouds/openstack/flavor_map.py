@@ -33,6 +33,11 @@ class Flavor:
         kept = min(max(_SYSTEM_MIB, self.memory_mib * _SYSTEM_SHARE), self.memory_mib / 4)
         return Capacity(max(1, self.vcpus), max(1, int(self.memory_mib - kept)), self.gpus)
 
+    @property
+    def billed(self) -> Capacity:
+        """What counts against the project's quota: all of it."""
+        return Capacity(self.vcpus, self.memory_mib, self.gpus)
+
 
 def to_flavor(described: Mapping[str, Any]) -> Flavor:
     """One element of the list of flavors."""
