@@ -69,7 +69,7 @@ def stages() -> list[Stage]:
         Stage(
             "systems",
             [python, "-m", "pytest", "-m", "system and not openstack", *in_lanes, *SYSTEM_OPTIONS, "tests"],
-            55 * MINUTE_S,
+            65 * MINUTE_S,
             shown=True,
             again=(python, "-m", "pytest", "-m", "system and not openstack", "--last-failed", *SYSTEM_OPTIONS, "tests"),
         ),

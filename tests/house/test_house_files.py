@@ -91,3 +91,9 @@ def test_modules_of_tests_have_names_of_their_own() -> None:
     """pytest imports them by their bare names when all of tests/ is collected at once, as for the system tests."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_rows_for_one_release_only_are_dropped() -> None:
+    """The hook that does it was once lost, and nobody saw but by the clock."""
+    assert "left_out(item)" in (ROOT / "tests" / "system" / "conftest.py").read_text()
+    assert "older_release_only" in (ROOT / "tests" / "slurm_harness.py").read_text()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from slurm_harness import left_out
 
 if TYPE_CHECKING:
     from dynamiccluster.testing.openstack_bed import OpenstackBed
@@ -36,3 +37,11 @@ def openstack(real_openstack: OpenstackBed) -> Iterator[OpenstackBed]:
     """As after bring-up, and nothing of the test is left."""
     yield real_openstack
     real_openstack.sweep()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Drop what is not repeated beside each release of Slurm."""
+    dropped = [item for item in items if left_out(item)]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in dropped]
