@@ -220,3 +220,9 @@ def test_limits_that_cannot_be_read_leave_the_guess(caplog: pytest.LogCaptureFix
     assert [job.wait for job in view.jobs] == [Wait.NO, Wait.NOT_YET]
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert [record.message.partition(":")[0] for record in warnings] == ["limits cannot be read"]
+
+
+def test_a_newer_release_names_users_with_their_numbers() -> None:
+    """24.11 writes ``root(0)={...}`` where 22.05 writes ``0={...}``."""
+    text = (RECORDED.parent / "slurm24" / "scontrol_show_assoc_mgr_o.txt").read_text()
+    assert parse_limits(text).qos["two"].of_user == {"0": {"MaxJobsPU": Bound(2.0, 0.0)}}

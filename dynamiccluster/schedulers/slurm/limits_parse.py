@@ -91,7 +91,8 @@ def _qos(line: str) -> tuple[str, Qos]:
     accounts, _, users = rest.partition(" User Limits=")
     values = _values(common)
     name, _ = _numbered(values["QOS"])
-    return name, Qos(_bounds(values), _shares(accounts), _shares(users))
+    by_number = {_numbered(user)[1] or user: bounds for user, bounds in _shares(users).items()}  # 24.11: root(0)={...}
+    return name, Qos(_bounds(values), _shares(accounts), by_number)
 
 
 def _shares(text: str) -> dict[str, Bounds]:
