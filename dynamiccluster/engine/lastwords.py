@@ -38,20 +38,20 @@ async def last_words(
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-    said = {}
-    for action_id, task in tasks.items():
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled() or error is not None:
-            log.info("a console was not read before the end of its machine: %s", error or "it took too long")
-        elif task.result():
-            said[action_id] = task.result()
-    return said
+    late = sum(task.cancelled() for task in tasks.values())
+    if late:
+        log.info("%d console(s) were not read before the end of their machines: it took too long", late)
+    return {action_id: task.result() for action_id, task in tasks.items() if not task.cancelled() and task.result()}
 
 
 async def _asked(action: Action, clouds: Mapping[str, Cloud], bridge: Bridge, redact: Callable[[str], str]) -> str:
-    cloud = clouds[action.tenancy]
     group, name = f"cloud:{action.tenancy}/console", f"console of {action.host_name}"
-    console = await bridge.call(group, name, CONSOLE_S, lambda: cloud.console_tail(action.instance_id))
+    try:
+        cloud = clouds[action.tenancy]
+        console = await bridge.call(group, name, CONSOLE_S, lambda: cloud.console_tail(action.instance_id))
+    except Exception as error:  # noqa: BLE001 - whatever a console is worth, its machine is ended
+        log.info("a console was not read before the end of its machine: %s", error)
+        return ""
     return last_line(redact(console))  # hidden before it is cut: what is left of a secret would not be known
 
 
