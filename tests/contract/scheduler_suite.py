@@ -105,7 +105,7 @@ def join(harness: Harness, *names: str) -> None:
         harness.resolve(name, address)
         _add(harness, name, address)
     for name in names:
-        until(harness, is_up(name))
+        until(harness, is_up(name), 150)  # Grid Engine's daemons learn of each other anew within two minutes
 
 
 def _add(harness: Harness, name: str, address: str, limit_s: float = 90) -> None:
