@@ -22,8 +22,8 @@ tests of one module share a system, and so a lane."""
 
 SYSTEM_OPTIONS = ["-p", "no:randomly", "-r", "sfE", "--tb=short", "--timeout=1500", "--durations=20"]
 MOST_AGAIN = 6
-"""Three systems beside each other keep two cores busy, and daemons have time-outs of their own: so many failed tests at
-most are tried once more, alone, and reported as such. More than that are no accident."""
+"""Three systems beside each other keep two cores busy, and daemons and browsers have time-outs of their own: so many
+failed tests at most are tried once more, alone, and reported as such. More than that are no accident."""
 
 MINUTE_S = 60.0
 MOST_LINES = 110  # of a failed stage's output; all of it is in a file
@@ -87,20 +87,11 @@ def web_stages() -> list[Stage]:
     """The dashboard is built and checked where there is Node.js; the service does without."""
     if shutil.which("npm") is None:
         return []
-    driven = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:randomly",
-        "-rsfE",
-        "--timeout=240",
-        "--tb=short",
-        "tests/browser",
-    ]
+    options = ["-p", "no:randomly", "-rsfE", "--timeout=240", "--tb=short", "tests/browser"]
+    driven = [sys.executable, "-m", "pytest", *options]
     return [
         Stage("web", ["scripts/web", "check"], 5 * MINUTE_S),
-        Stage("browser", driven, 10 * MINUTE_S, slow=True, shown=True),
+        Stage("browser", driven, 10 * MINUTE_S, slow=True, shown=True, again=(*driven, "--last-failed")),
     ]
 
 
