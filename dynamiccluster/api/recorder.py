@@ -17,7 +17,7 @@ from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock, month
 from dynamiccluster.model.job import JobState
-from dynamiccluster.model.worker_node import COUNTED, ORIGINAL_NUMBER
+from dynamiccluster.model.worker_node import COUNTED, ORIGINAL_GROUP, ORIGINAL_NUMBER
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,6 @@ SAVE_EVERY = 60
 """Samples between two writes of the file: ten minutes, which is what a crash may lose."""
 
 WRITE_LIMIT_S = 60.0
-
-GROUPS = {1: "starting", 2: "idle", 3: "busy", 4: "error", 5: "deleting", 6: "vacating", 7: "vacating"}
-"""The original's numbers, in the words that its graphs used."""
 
 
 class Recorder:
@@ -113,7 +110,7 @@ def figures(model: ReadModel, now: float) -> dict[str, float | None]:
     jobs = model.jobs_by_state
     groups: Counter[str] = Counter()
     for node in model.snapshot.nodes.values():
-        group = GROUPS.get(ORIGINAL_NUMBER[node.state])
+        group = ORIGINAL_GROUP.get(ORIGINAL_NUMBER[node.state])
         if group:
             groups[group] += 1
     of_jobs = {
@@ -125,7 +122,7 @@ def figures(model: ReadModel, now: float) -> dict[str, float | None]:
     }
     found: dict[str, float | None] = {name: float(value) if seen else None for name, value in of_jobs.items()}
     found |= {name: float(value) for name, value in dict(supply).items()}
-    found |= {f"nodes_{name}": float(groups[name]) for name in dict.fromkeys(GROUPS.values())}
+    found |= {f"nodes_{name}": float(groups[name]) for name in dict.fromkeys(ORIGINAL_GROUP.values())}
     found["nodes"] = float(groups.total())
     found["cost_per_hour"] = cost_per_hour(model)
     found["spent"] = round(spend.amount, 4) if spend.month == month(now) else 0.0

@@ -106,6 +106,9 @@ ORIGINAL_NUMBER = {
 
 ORIGINAL_NAME = ("Inexistent", "Starting", "Idle", "Busy", "Error", "Deleting", "Holding", "Held")
 
+ORIGINAL_GROUP = {1: "starting", 5: "deleting", 3: "busy", 2: "idle", 6: "vacating", 7: "vacating", 4: "error"}
+"""The numbers of :data:`ORIGINAL_NUMBER` as the original's graphs call them: holding and held are both "vacating"."""
+
 COMING = frozenset(
     {NodeState.REQUESTED, NodeState.UNSETTLED, NodeState.STARTING, NodeState.CONFIGURING, NodeState.JOINING}
 )

@@ -14,10 +14,7 @@ from graphyte import Sender
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.errors import BadConfigError, TransientError
 from dynamiccluster.model.job import JobState
-from dynamiccluster.model.worker_node import ORIGINAL_NUMBER
-
-GROUPS = {1: "starting", 5: "deleting", 3: "busy", 2: "idle", 6: "vacating", 7: "vacating", 4: "error"}
-"""The original's state numbers and what Graphite calls them: holding and held are both "vacating"."""
+from dynamiccluster.model.worker_node import ORIGINAL_GROUP, ORIGINAL_NUMBER
 
 _TIMEOUT_S = 5  # per connection: a Graphite nearby answers in milliseconds
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_-]")
@@ -63,7 +60,7 @@ def figures(readmodel: ReadModel) -> Iterator[tuple[str, int]]:
     nodes_of: Counter[str] = Counter()
     cores_of: Counter[str] = Counter()
     for node in readmodel.snapshot.nodes.values():
-        group = GROUPS.get(ORIGINAL_NUMBER[node.state])
+        group = ORIGINAL_GROUP.get(ORIGINAL_NUMBER[node.state])
         if group is None:
             continue  # gone
         size = readmodel.capacity_of(node).cores
@@ -73,7 +70,7 @@ def figures(readmodel: ReadModel) -> Iterator[tuple[str, int]]:
         cores_of[node.resource] += size
     for name, counts in (("nodes", nodes), ("cores", cores)):
         yield f"{name}.total", counts.total()
-        for group in dict.fromkeys(GROUPS.values()):
+        for group in dict.fromkeys(ORIGINAL_GROUP.values()):
             yield f"{name}.{group}", counts[group]
     for resource in sorted({*readmodel.policy.resources, *nodes_of}):
         path = f"resource.{_NOT_PLAIN.sub('_', resource)}"
