@@ -86,7 +86,8 @@ def document(routes: Iterable[tuple[str, type[object]]]) -> dict[str, Any]:
         "info": {
             "title": "Dynamic Cluster",
             "version": __version__,
-            "description": "JSON over HTTP on a Unix socket and on TCP. docs/rest-api.md says who may do what.",
+            "description": "JSON over HTTP on a Unix socket and on TCP. docs/rest-api.md says who may do what. HEAD is "
+            "answered wherever GET is, with the same status and headers and without a body.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"token": []}, {"session": []}, {}],

@@ -43,8 +43,9 @@ MAX_PAGE = 1000  # documents per answer: about 20 ms of the loop's time
 _CHUNK = 500  # objects per piece of a streamed list, for the same reason
 
 HOW_TO_CHANGE = (
-    "this port only reads: run the command as a user who may open the service's Unix socket, "
-    "or send 'Authorization: Bearer TOKEN' with a token from the tokens file (docs/rest-api.md)"
+    "without a token this port only reads. On the command line: run the verb as a user who may open the service's Unix "
+    "socket (as root: sudo dynamiccluster VERB ...), or with --token-file FILE; `dynamiccluster token add NAME` makes "
+    "a token. Over HTTP: send 'Authorization: Bearer TOKEN' (docs/rest-api.md)"
 )
 
 LIMIT = number("limit", 500, 1, MAX_PAGE, "rows of one page")
@@ -132,6 +133,14 @@ class ApiHandler(RequestHandler):
             raise bad_field(unknown[0][:100], expected)
 
     # --- reading ------------------------------------------------------------------------------------------
+
+    async def head(self, *args: str, **kwargs: str) -> None:
+        """As GET; what it writes is counted and not sent (RFC 9110, section 9.3.2)."""
+        if "GET" not in self.verbs():
+            raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
+        done = cast(object, self.get(*args, **kwargs))
+        if isinstance(done, Awaitable):
+            await done
 
     @property
     def model(self) -> ReadModel:
@@ -263,6 +272,8 @@ class ApiHandler(RequestHandler):
 
     async def send(self) -> None:
         """Send what was written so far; who does not take it in time is cut off."""
+        if self.request.method == "HEAD":  # the length of the whole is to be told, and nothing else
+            return
         try:
             await asyncio.wait_for(self.flush(), self.context.settings.slow_client_s)
         except TimeoutError:
@@ -286,7 +297,8 @@ class ApiHandler(RequestHandler):
 
     def verbs(self) -> list[str]:
         """What can be asked here."""
-        return [verb for verb in self.SUPPORTED_METHODS if getattr(type(self), verb.lower()) is not _UNDECLARED[verb]]
+        own = {verb for verb, absent in _UNDECLARED.items() if getattr(type(self), verb.lower()) is not absent}
+        return [verb for verb in self.SUPPORTED_METHODS if ("GET" if verb == "HEAD" else verb) in own]
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Expected errors are a line at most; a traceback means that somebody must look."""

@@ -95,6 +95,8 @@ class Live(ApiHandler):
         self.set_header("Content-Type", "text/event-stream; charset=UTF-8")
         self.set_header("X-Accel-Buffering", "no")  # or nginx keeps news to itself
         if self.request.method == "HEAD":
+            self.set_header("Transfer-Encoding", "chunked")  # as of a stream: its length cannot be told
+            await self.flush()
             return
         Live.streams += 1
         try:
