@@ -49,8 +49,11 @@ class Certificate:
     def _load(self) -> None:
         certificate, key = self._files
         try:
-            # An encrypted key would ask at a terminal that is not there.
-            self.context.load_cert_chain(certificate, key, password=lambda: b"")
+            # First where it harms nothing: of files that do not belong together OpenSSL keeps the half that it could
+            # read, and a renewal writes one file after the other.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+                # An encrypted key would ask at a terminal that is not there.
+                context.load_cert_chain(certificate, key, password=lambda: b"")
         except OSError as error:  # ssl.SSLError is one
             reason = error.strerror or getattr(error, "reason", "") or "no certificate or no key"
             raise BadConfigError(f"admin-server: tls_certificate {certificate}, tls_key {key}: {reason}") from error

@@ -396,9 +396,18 @@ def test_tls_serves_and_a_new_certificate_is_used_at_once(tmp_path: Path, tokens
         assert api.server._certificate is not None
         assert api.server._certificate.refresh()
         assert served() == second != first
+        old_key = key.read_text()
+        third = issue()  # a renewal writes one file after the other: for a moment they do not belong together
+        new_key = key.read_text()
+        key.write_text(old_key)
+        assert not api.server._certificate.refresh()
+        assert served() == second
         key.write_text("nonsense")
         assert not api.server._certificate.refresh()
         assert served() == second
+        key.write_text(new_key)
+        assert api.server._certificate.refresh()
+        assert served() == third
 
 
 def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> None:
