@@ -49,7 +49,7 @@ MUTANTS = (
         "kind = UnknownOutcomeError if launching else TransientError",
         "kind = TransientError",
     ),
-    _one("all machines or none", "request_map.py", '"MinCount": 1,', '"MinCount": len(specs),'),
+    _one("all machines or none", "request_map.py", '"MinCount": least,', '"MinCount": len(specs),'),
     _one(
         "one unknown machine spoils an end",
         "adapter.py",

@@ -50,8 +50,8 @@ MUTANTS = (
     _one(
         "errors are all alike",
         "answer_parse.py",
-        '_ERRORS.get(str(error.get("class", "")), TransientError)',
-        "TransientError",
+        '_ERRORS.get(str(error.get("class", "")), lost)',
+        "lost",
     ),
     _one("foreign states are the end", "answer_parse.py", "else InstanceState.UNKNOWN", "else InstanceState.GONE"),
     _one(

@@ -18,8 +18,8 @@ MUTANTS = (
     _one(
         "sold-out offers are as good as others",
         "menus.py",
-        "return (self.closed, self.tier,",
-        "return (False, self.tier,",
+        "return (self.unaffordable, self.closed, self.tier,",
+        "return (self.unaffordable, False, self.tier,",
     ),
     _one("interruptions do not count", "menus.py", "price * (1.0 + rate * LOST_H)", "price"),
     _one("quota closes both markets", "breaker.py", 'market or f"resource:{name}"', 'f"resource:{name}"'),

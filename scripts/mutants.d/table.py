@@ -88,9 +88,10 @@ MUTANTS = (
     _one(
         "lost launch forgotten at once",
         "decide/results.py",
-        '                apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: '
-        '{result.message}")\n',
-        '                _nothing_came(draft, node, "no reply")\n',
+        '        after = apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: '
+        '{result.message}")\n'
+        "        draft.put(replace(after, attempts=attempts, acted_at=result.finished_at))\n",
+        '        _nothing_came(draft, node, "no reply")\n',
     ),
     _one(
         "machines of a lost store not adopted",

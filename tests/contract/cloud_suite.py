@@ -109,6 +109,8 @@ class CloudSuite:
         harness.cloud.terminate([theirs.instance_id])
         assert harness.cloud.console_tail(theirs.instance_id) == ""
         until(harness, harness.other, lambda instances: bool(instances) and all_in(InstanceState.ACTIVE)(instances))
+        harness.wait(0.5)
+        assert harness.cloud.console_tail(theirs.instance_id) == "", "though it says something now"
 
     def test_the_quota_counts_everybody_and_gives_what_is_left(self, harness: Harness) -> None:
         harness.other.launch("launch-1", RESOURCE, specs("theirs-a", "theirs-b"))
