@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlsplit
@@ -14,11 +16,12 @@ from tornado.httputil import HTTPServerRequest
 
 from dynamiccluster.api import auth
 from dynamiccluster.api.auth import Caller, Via
-from dynamiccluster.api.failures import Failures
+from dynamiccluster.api.failures import MOST_FOR_ACCOUNT, Failures, origin
 from dynamiccluster.api.problems import ApiError
 from dynamiccluster.api.sessions import COOKIE, Sessions, vouches
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.api.tokens import ROLES, Role, TokenFile
+from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.clock import Clock
 
 ANONYMOUS = "anonymous"
@@ -38,7 +41,8 @@ class Gate:
         self._proxies = [ipaddress.ip_network(one, strict=False) for one in settings.proxies]
         self._names = {name.lower() for name in (*settings.allowed_hosts, settings.address, socket.gethostname())}
         self.reads_need_login = reads_need_login
-        self.failures = Failures()
+        self._failures = Failures()
+        self._accounts = Failures(MOST_FOR_ACCOUNT)
         self.sessions = Sessions()
 
     def caller(self, request: HTTPServerRequest, changing: bool) -> Caller:
@@ -71,20 +75,48 @@ class Gate:
     # --- tokens -------------------------------------------------------------------------------------------
 
     def with_token(self, request: HTTPServerRequest, secret: str) -> Caller:
-        """The holder of a token. An address that guesses is not listened to for a while."""
-        address = str(request.remote_ip)
-        self.refuse_guessers(address)
+        """The holder of a token. A known one is always listened to: it is nobody's guess, and on a login node, or
+        behind a proxy, many come from one address. Who sends wrong ones is told to wait.
+
+        :raises ApiError: 401 for a wrong one, 429 for too many.
+        """
         token = self._tokens.find(secret) if secret and self._tokens else None
         if token is None:
-            self.failures.failed(address, self._clock.monotonic())
+            address, now = origin(str(request.remote_ip)), self._clock.monotonic()
+            self._refuse(self._failures, address, now)
+            self._failures.failed(address, now)
             raise ApiError(HTTPStatus.UNAUTHORIZED, "bad-token", "this token is not known here")
         return Caller(f"token {token.name}", token.role, Via.TOKEN, token=token)
 
-    def refuse_guessers(self, whom: str) -> None:
+    @contextmanager
+    def guess(self, request: HTTPServerRequest, account: str) -> Iterator[Callable[[], None]]:
+        """Around a look at a password. It counts as wrong from before it is looked at, or many at a time would all be
+        looked at; unless the function given is called, or nobody could say what it is.
+
+        :raises ApiError: 429 for an address or account with too many wrong ones.
+        """
+        now = self._clock.monotonic()
+        counted = ((self._failures, origin(str(request.remote_ip))), (self._accounts, f"account {account}"))
+        for failures, whom in counted:
+            self._refuse(failures, whom, now)
+        for failures, whom in counted:
+            failures.failed(whom, now)
+
+        def right() -> None:
+            for failures, whom in counted:
+                failures.withdraw(whom, now)
+
+        try:
+            yield right
+        except DynamicClusterError:
+            right()
+            raise
+
+    def _refuse(self, failures: Failures, whom: str, now: float) -> None:
         """:raises ApiError: 429 for whoever has failed too often."""
-        wait_s = self.failures.wait_s(whom, self._clock.monotonic())
+        wait_s = failures.wait_s(whom, now)
         if wait_s > 0:
-            text = f"too many wrong tokens from {whom}: try again in {wait_s:.0f} s"
+            text = f"too many wrong tokens or passwords from {whom}: try again in {wait_s:.0f} s"
             raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too-many-failures", text, retry_after_s=wait_s)
 
     def role_now(self, caller: Caller) -> Role:

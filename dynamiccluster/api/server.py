@@ -53,6 +53,7 @@ class ApiServer:
         self._servers: list[sockets.BoundedServer] = []
         self._socket_id: tuple[int, int] | None = None
         self._certificate: Certificate | None = None
+        self.gate: Gate | None = None  # who is let in, once started
         self._timer: asyncio.TimerHandle | None = None
         self.port = 0  # the TCP port in use, once started; 0 = none
 
@@ -79,11 +80,12 @@ class ApiServer:
         if settings.tls_certificate:
             self._certificate = Certificate(settings.tls_certificate, settings.tls_key)
         tokens = TokenFile(settings.tokens_file) if settings.tokens_file else None
+        self.gate = Gate(settings, self._clock, tokens, reads_need_login=beyond)
         context = Context(
             self._service,
             settings,
             self._clock,
-            Gate(settings, self._clock, tokens, reads_need_login=beyond),
+            self.gate,
             bridge=self._bridge,
             authenticate=authenticator() if settings.pam_service else None,
             series=self._recorder.series,

@@ -10,13 +10,15 @@ import socket
 import ssl
 import stat
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from live_api import FixedClock, Live, live
 
 from dynamiccluster.api import auth
-from dynamiccluster.api.failures import MOST, WITHIN_S, Failures
+from dynamiccluster.api.failures import MOST, WITHIN_S, Failures, origin
 from dynamiccluster.api.server import ApiServer, ApiSettings
 from dynamiccluster.api.sockets import MAX_BODY, bind_unix
 from dynamiccluster.api.tls import Certificate
@@ -192,6 +194,20 @@ def test_slow_client_is_cut_off(tmp_path: Path) -> None:
         assert api.ask("GET", "/healthz").status == 200
 
 
+def test_who_does_not_take_answers_keeps_no_connection(tmp_path: Path) -> None:
+    """Else a few who ask for much and read nothing hold all connections for ever."""
+    with live(tmp_path, slow_client_s=0.3, max_connections=1) as api, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", api.port))
+        slow.sendall(b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)  # too much for buffers
+        last = time.monotonic() + 10.0
+        status = 0
+        while status != 200 and time.monotonic() < last:
+            with suppress(http.client.HTTPException, OSError):
+                status = api.ask("GET", "/healthz").status
+        assert status == 200
+
+
 def test_connections_are_limited_per_listener(tmp_path: Path) -> None:
     with live(tmp_path, max_connections=2) as api:
         held = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(2)]
@@ -339,17 +355,27 @@ def test_every_change_needs_its_role(tmp_path: Path, role: Role, method: str, pa
         assert api.ask("GET", "/api/v1/nodes", headers=good).status == 200
 
 
-def test_an_address_that_guesses_is_not_listened_to_for_a_while(tmp_path: Path, tokens: tuple[Path, str]) -> None:
+def test_an_address_that_guesses_is_told_to_wait_and_shuts_nobody_out(tmp_path: Path, tokens: tuple[Path, str]) -> None:
+    """On a login node all come from one address: whoever sends wrong tokens must not shut out who has a right one."""
     path, token = tokens
     good, bad = {"Authorization": f"Bearer {token}"}, {"Authorization": "Bearer guess"}
     with live(tmp_path, tokens_file=str(path)) as api:
         answers = [api.ask("GET", "/job", headers=bad).status for _ in range(MOST + 1)]
         assert answers == [401] * MOST + [429]
-        refused = api.ask("GET", "/job", headers=good)
+        refused = api.ask("GET", "/job", headers=bad)
         assert (refused.status, refused.json["error"]["code"]) == (429, "too-many-failures")
         assert int(refused.headers["retry-after"]) > 0
+        assert api.ask("PUT", "/server/auto", headers=good).status == 200
+        assert api.ask("POST", "/api/v1/session", {"token": token}).status == 200
         assert api.ask("GET", "/job").status == 200  # reading without a token goes on
         assert api.change("PUT", "/server/auto", None).status == 200  # and the socket
+
+
+def test_a_machine_with_many_addresses_counts_once() -> None:
+    assert origin("2001:db8::1") == origin("2001:db8::ffff:1%eth0") != origin("2001:db8:0:1::1")
+    assert origin("::ffff:192.0.2.1") == origin("192.0.2.1") != origin("192.0.2.2")
+    assert origin("::1") == "::1"
+    assert origin("0.0.0.0/odd") == "0.0.0.0/odd"
 
 
 def test_failures_age_and_many_addresses_do_not_fill_the_memory() -> None:

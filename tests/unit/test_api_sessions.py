@@ -7,7 +7,9 @@ import json
 import random
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from dynamiccluster.api import pam
 from dynamiccluster.api.pam import role_of, usable
 from dynamiccluster.api.sessions import LASTS_S, MOST, Sessions
 from dynamiccluster.api.tokens import Role, make_token
+from dynamiccluster.errors import TransientError
+from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.testing.bridge import InlineBridge
 
 ISSUE = (
@@ -227,6 +231,59 @@ def test_passwords_are_not_guessed_for_long(with_pam: Live) -> None:
     found = [log_in(with_pam, user="ada", password=str(number))[0].status for number in range(11)]
     assert found == [401] * 10 + [429]
     assert log_in(with_pam, user="ada", password="right")[0].status == 429
+
+
+def test_passwords_that_come_together_are_not_all_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PAM takes seconds for a wrong one: meanwhile hundreds could be sent, and none of them would have failed yet."""
+    asked: list[str] = []
+    enough = threading.Event()
+
+    def authenticate(account: str, password: str, service: str) -> bool:
+        asked.append(password)
+        return enough.wait(10) and False
+
+    monkeypatch.setattr("dynamiccluster.api.server.authenticator", lambda: authenticate)
+    bridge = ThreadBridge({})
+    with live(tmp_path, bridge, pam_service="x", pam_roles={"ada": "viewer"}) as api:
+
+        def guess(number: int) -> int:
+            status = log_in(api, user="ada", password=str(number))[0].status
+            if status == 429:
+                enough.set()
+            return status
+
+        with ThreadPoolExecutor(15) as threads:
+            found = sorted(threads.map(guess, range(15)))
+    bridge.close()
+    assert found == [401] * 10 + [429] * 5
+    assert len(asked) == 10
+
+
+def test_one_address_shuts_no_account_out(with_pam: Live) -> None:
+    """Ten wrong passwords end what an address may try; from another one the account is still let in."""
+    assert [log_in(with_pam, user="ada", password="x")[0].status for _ in range(11)][-2:] == [401, 429]
+    gate = with_pam.server.gate
+    assert gate is not None
+    gate._failures = type(gate._failures)()  # as if from another address
+    assert log_in(with_pam, user="ada", password="right")[0].status == 200
+    for _ in range(4):
+        gate._failures = type(gate._failures)()
+        assert {log_in(with_pam, user="ada", password="x")[0].status for _ in range(10)} == {401}
+    gate._failures = type(gate._failures)()
+    assert log_in(with_pam, user="ada", password="right")[0].status == 429
+
+
+def test_a_right_password_and_a_broken_pam_are_no_failures(with_pam: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(12):
+        assert log_in(with_pam, user="ada", password="right")[0].status == 200
+
+    def broken(account: str) -> frozenset[str]:
+        raise TransientError("the directory does not answer")
+
+    with monkeypatch.context() as during:
+        during.setattr("dynamiccluster.api.handlers.session.groups_of", broken)
+        assert {log_in(with_pam, user="ada", password="right")[0].status for _ in range(12)} == {503}
+    assert log_in(with_pam, user="ada", password="right")[0].status == 200
 
 
 @pytest.mark.parametrize(

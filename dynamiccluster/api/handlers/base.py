@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 import zlib
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -279,6 +280,14 @@ class ApiHandler(RequestHandler):
         except TimeoutError:
             cast(HTTP1Connection, self.request.connection).stream.close()
             raise StreamClosedError from None
+
+    def finish(self, chunk: Any = None) -> Future[None]:
+        """The end of an answer; who does not take it in time is cut off, too: he would keep his connection for ever."""
+        sent = super().finish(chunk)
+        stream = cast(HTTP1Connection, self.request.connection).stream
+        limit = asyncio.get_running_loop().call_later(self.context.settings.slow_client_s, stream.close)
+        sent.add_done_callback(lambda _: limit.cancel())
+        return sent
 
     # --- errors -------------------------------------------------------------------------------------------
 

@@ -72,21 +72,18 @@ class LogIn(ApiHandler):
         authenticate, bridge = self.context.authenticate, self.context.bridge
         if authenticate is None or bridge is None:
             raise ApiError(HTTPStatus.BAD_REQUEST, "bad-value", "user: log-in with a password is not set up", "user")
-        address = str(self.request.remote_ip)
-        for whom in (address, f"account {account}"):
-            gate.refuse_guessers(whom)
 
         def ask() -> Role:
             if not usable(account, password) or not authenticate(account, password, settings.pam_service):
                 return Role.NOBODY
             return role_of(account, groups_of(account), settings.pam_roles)
 
-        role = await bridge.call("pam", "PAM", PASSWORD_LIMIT_S, ask)
+        with gate.guess(self.request, account) as right:
+            role = await bridge.call("pam", "PAM", PASSWORD_LIMIT_S, ask)
+            if role is not Role.NOBODY:
+                right()
         if role is Role.NOBODY:
-            now = self.context.clock.monotonic()
-            for whom in (address, f"account {account}"):
-                gate.failures.failed(whom, now)
-            log.warning("log-in of %a from %s refused", account, address)
+            log.warning("log-in of %a from %s refused", account, self.request.remote_ip)
             raise ApiError(HTTPStatus.UNAUTHORIZED, "bad-password", "name or password is wrong, or has no role here")
         return Caller(f"pam {account}", role, Via.SESSION)
 
