@@ -8,6 +8,7 @@ import pytest
 from ec2_rig import KEYS
 
 from dynamiccluster.clouds.aws.instance_map import MOST_NODES, NODES_TAG, tags_of, to_instance
+from dynamiccluster.clouds.aws.limits_map import limit_of
 from dynamiccluster.clouds.aws.request_map import run_instances
 from dynamiccluster.config.schema_cloud_aws import AwsConfig
 from dynamiccluster.model.action import NodeSpec
@@ -108,3 +109,26 @@ def test_every_key_reaches_the_request() -> None:
     (disk,) = made["BlockDeviceMappings"]
     expected = {"VolumeSize": 100, "VolumeType": "gp3", "Iops": 4000, "Encrypted": True, "DeleteOnTermination": True}
     assert disk == {"DeviceName": "/dev/sdb", "Ebs": expected}
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "on_demand", "spot"),
+    [
+        *((f"{letter}6i.large", "L-1216C47A", "L-34B43A08") for letter in "acdhimrtz"),
+        ("f2.6xlarge", "L-74FC7D96", "L-88CF9481"),
+        ("g6e.xlarge", "L-DB2E81BA", "L-3819A6DF"),
+        ("gr6.4xlarge", "L-DB2E81BA", "L-3819A6DF"),
+        ("vt1.3xlarge", "L-DB2E81BA", "L-3819A6DF"),
+        ("p4de.24xlarge", "L-417A185B", "L-7212CCBC"),
+        ("p5.48xlarge", "L-417A185B", ""),
+        ("x2idn.16xlarge", "L-7295265B", "L-E3A00192"),
+        ("inf2.xlarge", "L-1945791B", "L-B5D1601B"),
+        ("trn1n.32xlarge", "L-2C3B7624", "L-6B0D517C"),
+        ("dl2q.24xlarge", "L-6E869C2A", "L-85EED4F7"),
+        ("u7i-12tb.224xlarge", "L-43DA4232", ""),
+        ("quantum9.large", "", ""),
+    ],
+)
+def test_each_family_counts_against_its_limit(instance_type: str, on_demand: str, spot: str) -> None:
+    """Codes as the tables of EC2's user guide link them."""
+    assert (limit_of(instance_type, "on-demand"), limit_of(instance_type, "spot")) == (on_demand, spot)

@@ -1,6 +1,7 @@
 """Which limit of the account a machine type counts against. Pure.
 
-Source: EC2 user guide, "Amazon EC2 instance type quotas"; the codes are Service Quotas' own. All of them count vCPUs.
+Source: EC2 user guide, "On-Demand Instance quotas" and "Spot Instance quotas", whose tables link every name to its code
+in Service Quotas; compared with them on 2026-11-20. All of them count vCPUs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _CODES = {
 _LIKE = {"vt": "g", "gr": "g", "im": "standard", "is": "standard"}
 """Families whose letters say otherwise: im4gn and is4gen are of I."""
 
+_UNSURE = re.compile(r"p[5-9]")
+"""Spot instances of these counted against P's limit at some times, and against one of their own at others."""
+
 
 def limit_of(instance_type: str, market: str) -> str:
     """The quota code of a type in a market; "" = not known here, so that it shows when a launch is refused."""
@@ -33,4 +37,6 @@ def limit_of(instance_type: str, market: str) -> str:
     letters = found.group() if found else ""
     name = "standard" if letters in _STANDARD else _LIKE.get(letters, letters)
     on_demand, spot = _CODES.get(name, ("", ""))
-    return spot if market == SPOT else on_demand
+    if market == SPOT:
+        return "" if _UNSURE.match(instance_type) else spot
+    return on_demand
