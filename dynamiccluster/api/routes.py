@@ -62,6 +62,7 @@ OURS: tuple[Route, ...] = (
     ("/api/v1/nodes", nodes.Nodes),
     ("/api/v1/nodes/{node}", nodes.NodeOne),
     ("/api/v1/nodes/{node}/console", nodes.NodeConsole),
+    ("/api/v1/nodes/{node}/figures", graphs.NodeFigures),
     ("/api/v1/nodes/{node}/{action:hold|unhold|vacate}", nodes.NodeAction),
     ("/api/v1/nodes/{node}/notice", notices.NodeNotice),
     ("/api/v1/adopt", nodes.Adopt),

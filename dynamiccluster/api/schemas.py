@@ -22,6 +22,8 @@ def printable(text: object) -> object:
 Text = Annotated[str, BeforeValidator(printable)]
 """Text that users, schedulers or clouds may have written."""
 
+PluginState = Literal["works", "fails", "cut-off", "new"]
+
 Instant = str | None
 """ISO 8601 in UTC, made by :func:`instant`."""
 
@@ -286,6 +288,8 @@ class SourceDoc(Document):
     ok: bool
     last_good_at: Instant
     age_s: float | None
+    poll_s: float = Field(description="how often it is asked")
+    stale_after_s: float = Field(description="what is older than this is not to be trusted: several polls are missing")
     last_try_at: Instant
     failures: int
     error: Text
@@ -300,6 +304,7 @@ class SourceList(Document):
 class PluginDoc(Document):
     name: str
     ok: bool
+    state: PluginState = Field(description="new: has not looked yet; cut-off: its last look has not come back")
     last_good_at: Instant
     age_s: float | None
     last_try_at: Instant
@@ -370,6 +375,7 @@ class StatusDoc(Document):
     store_error: Text
     inbox_length: int
     sources: list[SourceDoc]
+    plugins: list[PluginDoc]
     demand: DemandDoc
     supply: SupplyDoc
     nodes_by_state: dict[str, int]

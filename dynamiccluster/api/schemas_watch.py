@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from dynamiccluster.api.schemas import CostDoc, Document, Instant, Request, StatusDoc, Text
 
@@ -13,8 +13,8 @@ class AttentionDoc(Document):
     """Something that somebody should look at."""
 
     key: str = Field(description="the same while the cause is")
-    severity: str = Field(description="critical, warning or info")
-    kind: str = Field(description="store, decision, mode, source, credentials, stale, breaker, backoff, ...")
+    severity: Literal["critical", "warning", "info"]
+    kind: str = Field(description="store, decision, mode, source, credentials, stale, plugin, breaker, backoff, ...")
     title: Text
     text: Text
     node_id: str = ""
@@ -80,7 +80,7 @@ class SessionDoc(Document):
     """Who asks, and what may be done."""
 
     name: Text
-    role: str = Field(description="nobody, agent, viewer, operator or admin")
+    role: Literal["nobody", "agent", "viewer", "operator", "admin"]
     via: str = Field(description="anonymous, socket, token, session or proxy")
     csrf: str = Field(description='goes into the header X-CSRF-Token of every change; "" = not needed')
     expires_at: Instant
@@ -100,3 +100,21 @@ class GraphsDoc(Document):
     graphite: bool = Field(description="whether figures go to Graphite")
     prefix: str
     render: bool = Field(description="whether graphs can be asked for here")
+    node_graphs: list[str] = Field(description="graphs that there may be of single nodes: load, memory, ...")
+
+
+class FiguresDoc(Document):
+    """One series of Graphite's. Null: no value at this time."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # each release of Graphite has keys of its own
+    target: Text
+    datapoints: list[tuple[float | None, int]] = Field(description="value, epoch seconds")
+
+
+FIGURES: TypeAdapter[list[FiguresDoc]] = TypeAdapter(list[FiguresDoc])
+"""Graphite's own answer: other keys of it are left out."""
+
+
+class FiguresList(Document):
+    asked: list[str] = Field(description="what Graphite was asked for; it answers nothing for names that it has not")
+    figures: list[FiguresDoc]

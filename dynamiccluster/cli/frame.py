@@ -22,6 +22,7 @@ STATE_ORDER = (
 _BARS = {"queued": "▓", "busy": "█", "idle": "░", "booting": "▒", "other": "·"}
 _ASCII_BARS = {"queued": "?", "busy": "#", "idle": "-", "booting": "+", "other": "."}
 _STYLES = {"queued": "magenta", "busy": "green", "idle": "cyan", "booting": "yellow", "other": "red"}
+_PLUGIN_WORDS = {"fails": "fails", "cut-off": "is cut off"}
 _LEAST_NODE_LINES = 4
 _MOST_RESOURCE_LINES = 6
 _FIRST_COLUMN = 9
@@ -70,6 +71,11 @@ def _header(status: Document, width: int, trouble: str) -> list[Text]:
     ]
     fine = all(source["ok"] for source in status["sources"])
     lines.append(_line("seen: " + ("  ".join(ages) or "nothing yet"), width, "" if fine else "red"))
+    broken = [
+        f"{one['name']} {_PLUGIN_WORDS[one['state']]} ({one['error']})" for one in status["plugins"] if one["error"]
+    ]
+    if broken:
+        lines.append(_line("plug-ins: " + "  ".join(broken), width, "yellow"))
     return lines
 
 

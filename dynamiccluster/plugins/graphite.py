@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from graphyte import Sender
 
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.errors import BadConfigError, TransientError
 from dynamiccluster.model.job import JobState
+from dynamiccluster.model.node_graphs import node_graphs as checked_graphs
 from dynamiccluster.model.worker_node import ORIGINAL_GROUP, ORIGINAL_NUMBER
 
 _TIMEOUT_S = 5  # per connection: a Graphite nearby answers in milliseconds
@@ -25,6 +26,9 @@ class GraphiteReporter:
 
     Every ``interval`` seconds all figures go out in one connection, stamped with the time of the last decision:
     if the service stands still, so does its line.
+
+    ``node_graphs`` is for the dashboard, which reads it from the configuration: under which names Graphite has load,
+    memory, network and disk of each node (``model/node_graphs``). Here it is only checked.
     """
 
     def __init__(
@@ -33,11 +37,13 @@ class GraphiteReporter:
         port: int = 2003,
         prefix: str = "headnode.dynamiccluster",
         interval: float = 60,
+        node_graphs: str | Mapping[str, Sequence[str]] = "collectd",
     ) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", prefix):
             raise BadConfigError(f"prefix {prefix!r} is not a Graphite path like headnode.dynamiccluster")
         if not 0 < port < 65536:
             raise BadConfigError(f"{port} is not a TCP port")
+        checked_graphs(node_graphs)
         self.interval_s = float(interval)
         self._target = f"{hostname}:{port}"
         self._sender = Sender(hostname, port, prefix=prefix, timeout=_TIMEOUT_S, raise_send_errors=True)

@@ -35,6 +35,7 @@ class PluginStatus:
     last_try_at: float = 0.0
     failures: int = 0  # in a row
     error: str = ""  # of the last failed look; "" when the last was good
+    cut_off: bool = False  # its last look has not come back in time, and still has not
 
 
 class PluginHost:
@@ -56,10 +57,14 @@ class PluginHost:
         self._timeout_s = timeout_s
         self._redact = redact
         self._status = {name: PluginStatus(name) for name in plugins}
+        self._inside: set[str] = set()  # whose look has begun and not come back; changed by the threads themselves
 
     @property
     def status(self) -> tuple[PluginStatus, ...]:
-        return tuple(self._status.values())
+        return tuple(
+            replace(status, cut_off=bool(status.error) and name in self._inside)
+            for name, status in self._status.items()
+        )
 
     async def run(self, readmodel: Callable[[], ReadModel]) -> None:
         """Let every plug-in look at ``readmodel()`` at its own pace, until cancelled."""
@@ -86,8 +91,16 @@ class PluginHost:
 
     async def _look(self, name: str, plugin: Plugin, picture: ReadModel) -> None:
         before = replace(self._status[name], last_try_at=self._clock.now())
+
+        def look() -> None:
+            self._inside.add(name)
+            try:
+                plugin.observe(picture)
+            finally:
+                self._inside.discard(name)
+
         try:
-            await self._call(name, "observe", lambda: plugin.observe(picture))
+            await self._call(name, "observe", look)
         except Exception as error:  # it may raise anything, and drops only itself
             if not before.failures:
                 ours = isinstance(error, DynamicClusterError)

@@ -243,3 +243,15 @@ def test_history_is_served_and_kept_over_a_restart(tmp_path: Path) -> None:
     with live(tmp_path, series_file=kept) as api:
         api.service.readmodel = replace(api.service.readmodel, tick=0)
         assert api.ask("GET", "/api/v1/history").json["at"][0] == NOW - NOW % 10
+
+
+# --- how old is too old -----------------------------------------------------------------------------------
+
+
+def test_each_source_says_from_when_on_it_is_stale_by_how_often_it_is_asked(api: Live) -> None:
+    model = api.service.readmodel
+    policy = replace(model.policy, scheduler_poll_s=5.0, cloud_poll_s=600.0)
+    api.service.readmodel = replace(model, policy=policy)
+    sources = api.ask("GET", "/api/v1/sources").json["sources"]
+    found = {(one["source"].partition(":")[0], one["poll_s"], one["stale_after_s"]) for one in sources}
+    assert found == {("scheduler", 5.0, 60.0), ("cloud", 600.0, 3600.0)}

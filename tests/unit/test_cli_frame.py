@@ -18,6 +18,7 @@ from dynamiccluster.cli.status import _live, look
 from dynamiccluster.cli.text import clean, clean_lines, clock, duration
 from dynamiccluster.client.rest import Client, Document
 from dynamiccluster.model.memory import Backoff
+from dynamiccluster.model.view import SourceStatus
 from dynamiccluster.model.worker_node import NodeState, WorkerNode
 from dynamiccluster.testing.service_example import HOSTILE, example_readmodel
 
@@ -51,6 +52,18 @@ def test_example_fits_80_by_24_and_says_what_matters(picture: Document) -> None:
         "dc-fast-00000005",
     ):
         assert word in text
+
+
+def test_plug_ins_that_fail_are_named_and_good_ones_are_not(tmp_path: Path) -> None:
+    statuses = [
+        SourceStatus("graphite", NOW - 60, NOW - 5, 3, "connection refused"),
+        SourceStatus("stuck", 0.0, NOW - 30, 1, "no answer", "unknown-outcome"),
+        SourceStatus("fine", NOW - 5, NOW - 5),
+    ]
+    with live(tmp_path, plugins=lambda: statuses) as api:
+        lines = drawn(look(Client(api.settings.socket_path)), width=100)
+    assert "plug-ins: graphite fails (connection refused)  stuck is cut off (no answer)" in lines
+    assert "fine" not in "\n".join(lines)
 
 
 def test_a_breaker_is_told_in_words_that_do_not_say_the_contrary() -> None:

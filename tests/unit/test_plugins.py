@@ -258,8 +258,11 @@ def test_a_hanging_plugin_is_left_to_itself() -> None:
         assert len(hung.seen) == 1  # never called again before it has returned
         assert host.status[0].failures >= 1
         assert "hung" in host.status[0].error
+        assert [status.cut_off for status in host.status] == [True, False]
         assert host.status[1].failures == 0
         release.set()
+        while host.status[0].cut_off:
+            await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
         bridge.close()

@@ -75,7 +75,7 @@ class ServerAuto(ApiHandler):
 class Status(ApiHandler):
     @operation("mode, the last decision's sentence, sources, demand, supply", schemas.StatusDoc)
     def get(self) -> None:
-        self.versioned(lambda: status_doc(self.model, self.now), *Topic, fresh=True)
+        self.versioned(lambda: status_doc(self.model, self.now, self.context.plugins()), *Topic, fresh=True)
 
 
 class Sources(ApiHandler):

@@ -46,12 +46,12 @@ class Overview(ApiHandler):
         version = self.context.versions.version(model)
 
         def make() -> schemas_watch.OverviewDoc:
-            jobs = model.jobs_by_state
+            jobs, plugins = model.jobs_by_state, tuple(self.context.plugins())
             return schemas_watch.OverviewDoc(
                 version=version,
-                status=status_doc(model, now),
+                status=status_doc(model, now, plugins),
                 costs=cost_doc(model, now),
-                attention=attention_docs(model, now),
+                attention=attention_docs(model, now, plugins),
                 running_jobs=jobs.get(JobState.RUNNING.value, 0),
                 pending_jobs=jobs.get(JobState.PENDING.value, 0),
                 nodes=sum(node.state in COUNTED for node in model.snapshot.nodes.values()),
@@ -64,7 +64,8 @@ class Overview(ApiHandler):
 class Attention(ApiHandler):
     @operation("what somebody should look at, the most urgent first", schemas_watch.AttentionList)
     def get(self) -> None:
-        self.answer(schemas_watch.AttentionList(attention=attention_docs(self.model, self.now)))
+        found = attention_docs(self.model, self.now, self.context.plugins())
+        self.answer(schemas_watch.AttentionList(attention=found))
 
 
 class History(ApiHandler):

@@ -10,13 +10,16 @@ from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc
 from dynamiccluster.api.pictures.nodes import used_cores_of
 from dynamiccluster.api.pictures.resources import cost_per_hour
 from dynamiccluster.api.schemas import instant
+from dynamiccluster.engine.attention import STALE_POLLS
 from dynamiccluster.engine.readmodel import ReadModel
+from dynamiccluster.errors import ErrorClass
 from dynamiccluster.model.plan import Demand, Plan, ShapeReport
 from dynamiccluster.model.view import SourceStatus
 from dynamiccluster.model.worker_node import COMING, COUNTED, WORKING
 
 FIRST_JOBS = 20  # job ids shown per shape: enough to recognise it, while a shape may stand for 100,000
 FIRST_PROPOSALS = 20
+LEAST_STALE_S = 60.0  # a slow scheduler's answer may take half of this by itself
 
 
 def auto_mode(model: ReadModel) -> bool:
@@ -53,12 +56,15 @@ def _unseen(model: ReadModel, source: str, what: str) -> str:
 
 
 def source_doc(model: ReadModel, status: SourceStatus, now: float) -> schemas.SourceDoc:
+    poll_s = model.policy.scheduler_poll_s if status.source == "scheduler" else model.policy.cloud_poll_s
     view = model.snapshot.scheduler if status.source == "scheduler" else None
     return schemas.SourceDoc(
         source=status.source,
         ok=status.ok,
         last_good_at=instant(status.last_good_at),
         age_s=age(status.last_good_at, now) if status.last_good_at else None,
+        poll_s=poll_s,
+        stale_after_s=max(LEAST_STALE_S, STALE_POLLS * poll_s),
         last_try_at=instant(status.last_try_at),
         failures=status.failures,
         error=status.error,
@@ -73,12 +79,21 @@ def source_docs(model: ReadModel, now: float) -> list[schemas.SourceDoc]:
     return [source_doc(model, status, now) for status in order]
 
 
+def plugin_state(status: SourceStatus) -> schemas.PluginState:
+    if status.error_class == ErrorClass.UNKNOWN_OUTCOME.value:
+        return "cut-off"
+    if status.error:
+        return "fails"
+    return "works" if status.last_good_at else "new"
+
+
 def plugin_docs(statuses: Iterable[SourceStatus], now: float) -> list[schemas.PluginDoc]:
     """How plug-ins are doing, by name."""
     return [
         schemas.PluginDoc(
             name=status.source,
             ok=status.ok,
+            state=plugin_state(status),
             last_good_at=instant(status.last_good_at),
             age_s=age(status.last_good_at, now) if status.last_good_at else None,
             last_try_at=instant(status.last_try_at),
@@ -124,7 +139,7 @@ def _foreign_hosts(model: ReadModel) -> int:
     return sum(name not in ours and not host.template for name, host in model.hosts_by_name.items())
 
 
-def status_doc(model: ReadModel, now: float) -> schemas.StatusDoc:
+def status_doc(model: ReadModel, now: float, plugins: Iterable[SourceStatus] = ()) -> schemas.StatusDoc:
     reasons = not_ready(model)
     return schemas.StatusDoc(
         cluster_id=model.policy.cluster_id,
@@ -142,6 +157,7 @@ def status_doc(model: ReadModel, now: float) -> schemas.StatusDoc:
         store_error=model.store_error,
         inbox_length=model.inbox_length,
         sources=source_docs(model, now),
+        plugins=plugin_docs(plugins, now),
         demand=demand_doc(model.demand),
         supply=supply_doc(model),
         nodes_by_state=dict(model.nodes_by_state),
