@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +14,7 @@ from dynamiccluster.cli.common import emit, screen, table
 from dynamiccluster.cli.places import DEFAULT_CONFIG
 from dynamiccluster.cli.text import clean
 from dynamiccluster.model.check import Finding, FindingState
+from dynamiccluster.model.wording import amount, unknown
 
 if TYPE_CHECKING:
     from dynamiccluster.config.load import Loaded
@@ -36,8 +39,9 @@ def check_cloud(resources: tuple[str, ...], config: str, output: str) -> None:
     known = loaded.policy.resources
     for name in resources:
         if name not in known:
-            raise exits.Failure(f"there is no resource {name!r}; there are {', '.join(sorted(known))}", exits.NOT_FOUND)
-    found = {name: tuple(findings(loaded, name)) for name in resources or known}
+            raise exits.Failure(clean(unknown("resource", name, known)), exits.NOT_FOUND)
+    with _unlogged():
+        found = {name: tuple(findings(loaded, name)) for name in resources or known}
     states = [finding.state for several in found.values() for finding in several]
     if output == "json":
         emit({"ok": verdict(states) == exits.OK, "resources": [_document(*each) for each in found.items()]})
@@ -61,6 +65,17 @@ def findings(loaded: Loaded, name: str) -> Iterator[Finding]:
         cluster_id=general.cluster_id,
         runner=SubprocessRunner(),
     )
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """What adapters and SDKs log is for those who run the service; here the findings say it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def verdict(states: Iterable[FindingState]) -> int:
@@ -97,7 +112,7 @@ def _show(name: str, several: Sequence[Finding]) -> None:
 def _summary(states: Sequence[FindingState]) -> str:
     wrong = sum(state in _CODES for state in states)
     unseen = sum(state is FindingState.UNKNOWN for state in states)
-    told = f"{len(states)} things looked at, " + (
-        f"{wrong} not as they should be" if wrong else "all as they should be"
-    )
-    return told + (f", {unseen} could not be seen" if unseen else "")
+    told = "all as they should be" if len(states) != 1 else "as it should be"
+    if wrong:
+        told = f"{wrong} not as {'it' if wrong == 1 else 'they'} should be"
+    return f"{amount(len(states), 'thing')} looked at, {told}" + (f", {unseen} could not be seen" if unseen else "")

@@ -55,12 +55,33 @@ def add_token(name: str, role: str, path: str) -> None:
     from dynamiccluster.api.tokens import ROLES, make_token
 
     secret, made = make_token(name, ROLES[role])
+    fresh = not Path(path).exists()
     with _changing(path) as tokens:
         if any(one.name == name for one in tokens):
             raise exits.Failure(f"there is a token {clean(name)} already: revoke it first", exits.REFUSED)
         tokens.append(made)
     click.echo(secret)
-    click.echo(f"{clean(name)} is {role}; send it as: Authorization: Bearer TOKEN", err=True)
+    click.echo(_how_to_use(clean(name), role), err=True)
+    if fresh:
+        click.echo(_how_to_begin(clean(path)), err=True)
+
+
+def _how_to_use(name: str, role: str) -> str:
+    if role == "agent":
+        return f"{name} is agent; docs/clouds/aws.md says how a node uses it"
+    return (
+        f"{name} is {role}. Keep the token in a file that only you can read, then:\n"
+        "  dynamiccluster status --connect URL --token-file FILE\n"
+        "In a browser, log in to the dashboard with it; over HTTP, send: Authorization: Bearer TOKEN"
+    )
+
+
+def _how_to_begin(path: str) -> str:
+    return (
+        f"{path} is new. The service believes its tokens once the configuration says\n"
+        f"  admin-server: tokens_file: {path}\n"
+        "and it was restarted; the user that it runs as must be able to read the file."
+    )
 
 
 @token.command("list")
@@ -69,8 +90,13 @@ def add_token(name: str, role: str, path: str) -> None:
 def list_tokens(path: str, output: str) -> None:
     """Names and roles; the tokens themselves are stored nowhere."""
     found = [{"name": one.name, "role": one.role.name.lower()} for one in _read(Path(path))]
+    if not found:
+        told = "holds no token" if Path(path).exists() else "is not there, so there is no token"
+        click.echo(f"{clean(path)} {told}; to make one: dynamiccluster token add NAME --file {clean(path)}", err=True)
     if output == "json":
         emit({"tokens": found})
+        return
+    if not found:
         return
     rows = table("NAME", "ROLE")
     for one in found:

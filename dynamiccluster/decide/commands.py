@@ -18,7 +18,8 @@ from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.memory import Override
 from dynamiccluster.model.offer import Notice, NoticeKind
 from dynamiccluster.model.plan import Refusal
-from dynamiccluster.model.resource import Provisioning, ResourceFlag
+from dynamiccluster.model.resource import Provisioning, Resource, ResourceFlag
+from dynamiccluster.model.wording import amount, unknown
 from dynamiccluster.model.worker_node import COUNTED, NodeState, WorkerNode
 
 S = NodeState
@@ -101,10 +102,14 @@ def _no(command: Command, code: ReplyCode, message: str) -> CommandReply:
     return CommandReply(command.command_id, code, message)
 
 
+def _no_node(command: Command) -> str:
+    return f"there is no worker node {command.target!r} (`dynamiccluster nodes` lists them, by host name)"
+
+
 def _node_command(draft: Draft, command: Command) -> CommandReply:
     node = find_node(draft, command.target)
     if node is None:
-        return _no(command, ReplyCode.NOT_FOUND, f"no worker node {command.target!r}")
+        return _no(command, ReplyCode.NOT_FOUND, _no_node(command))
     allowed = node.state in ALLOWED[command.kind]
     if command.kind is CommandKind.DELETE and not allowed:
         if command.force and node.state in (S.IDLE, S.BUSY, S.HOLDING):
@@ -121,7 +126,7 @@ def _node_command(draft: Draft, command: Command) -> CommandReply:
 def _notice(draft: Draft, command: Command) -> CommandReply:
     node = find_node(draft, command.target)
     if node is None:
-        return _no(command, ReplyCode.NOT_FOUND, f"no worker node {command.target!r}")
+        return _no(command, ReplyCode.NOT_FOUND, _no_node(command))
     notice = Notice(node.instance_id, NOTICES[command.kind])
     new = notices.noticed(draft, node, notice, command.actor)
     after = draft.nodes.get(node.node_id, node)
@@ -140,7 +145,7 @@ def _why_not_deleted(node: WorkerNode) -> str:
 def _resource_command(draft: Draft, command: Command) -> CommandReply:
     name = command.target
     if name not in draft.policy.resources:
-        return _no(command, ReplyCode.NOT_FOUND, f"no resource {name!r}")
+        return _no(command, ReplyCode.NOT_FOUND, unknown("resource", name, draft.policy.resources))
     handlers: dict[CommandKind, Callable[[Draft, Command], CommandReply]] = {
         CommandKind.LAUNCH: _launch,
         CommandKind.FREEZE: _freeze,
@@ -166,20 +171,24 @@ def _launch(draft: Draft, command: Command) -> CommandReply:
     if room < command.count and flag is not ResourceFlag.NORMAL:
         return _no(command, ReplyCode.NOT_ALLOWED, f"{resource.name} is {flag}: restore it first")
     if binding is not None and room < command.count:
-        return _no(
-            command,
-            ReplyCode.NOT_ALLOWED,
-            f"{command.count} node(s) of {resource.name} asked, {room} possible, then it {SENTENCES[binding]}",
-        )
+        return _no(command, ReplyCode.NOT_ALLOWED, _too_many(resource, command.count, room, binding))
     made = launch(draft, resource, command.count, f"asked for by {command.actor}", actor=command.actor, offer=offer)
-    return _yes(command, f"launching {len(made)} node(s) of {resource.name}", tuple(made))
+    return _yes(command, f"launching {amount(len(made), 'node')} of {resource.name}", tuple(made))
+
+
+def _too_many(resource: Resource, count: int, room: int, binding: Refusal) -> str:
+    limit = f" ({resource.max_nodes})" if binding is Refusal.MAX_NODES else ""
+    why = f"it {SENTENCES[binding]}{limit}"
+    if room < 1:
+        return f"no more nodes of {resource.name} can be launched now: {why}"
+    return f"{count} nodes of {resource.name} are too many: {amount(room, 'more node')} can be launched now, then {why}"
 
 
 def _freeze(draft: Draft, command: Command) -> CommandReply:
     name = command.target
     current = sum(1 for node in draft.nodes.values() if node.resource == name and node.state in COUNTED)
     draft.overrides[name] = Override(ResourceFlag.FROZEN, current, current)
-    return _yes(command, f"{name} is frozen at {current} node(s)")
+    return _yes(command, f"{name} is frozen at {amount(current, 'node')}")
 
 
 def _restore(draft: Draft, command: Command) -> CommandReply:
@@ -204,7 +213,7 @@ def _adopt(draft: Draft, command: Command) -> CommandReply:
     resource = draft.policy.resources.get(command.resource)
     host = draft.hosts.by_name.get(command.target)
     if resource is None:
-        return _no(command, ReplyCode.NOT_FOUND, f"no resource {command.resource!r}")
+        return _no(command, ReplyCode.NOT_FOUND, unknown("resource", command.resource, draft.policy.resources))
     if host is None:
         return _no(command, ReplyCode.NOT_FOUND, f"the scheduler has no host {command.target!r}")
     if find_node(draft, command.target):

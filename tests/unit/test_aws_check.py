@@ -123,7 +123,7 @@ def test_a_subnet_of_another_zone(site: Ec2Site) -> None:
 def test_a_small_quota_and_one_that_may_not_be_read(site: Ec2Site) -> None:
     site.most_vcpus = 6
     (finding,) = found(site)["quota of vCPUs, on-demand"]
-    assert (finding.state, "4 nodes have 8" in finding.message) == (WRONG, True)
+    assert (finding.state, "4 nodes need 8" in finding.message) == (WRONG, True)
     site.most_vcpus = 0
     (finding,) = found(site)["quota of vCPUs, on-demand"]
     assert finding.state is UNKNOWN

@@ -54,7 +54,7 @@ def found(site: Ec2Site, **more: Any) -> dict[str, Finding]:
 def test_a_menu_that_can_be_launched(site: Ec2Site) -> None:
     findings = found(site)
     assert {one.state for one in findings.values()} == {OK}, findings
-    assert findings["offers, on-demand"].message == "2: 1 types in us-east-1a, us-east-1b"
+    assert findings["offers, on-demand"].message == "2 offers: 1 type in us-east-1a, us-east-1b"
     assert {"credentials", "may launch", "image ami-12c6146b"} <= findings.keys()
 
 

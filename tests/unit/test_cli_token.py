@@ -75,3 +75,32 @@ def test_mistakes_change_nothing(tmp_path: Path) -> None:
     path.write_text("nonsense\n")
     assert run(path, "add", "bob").exit_code == exits.BAD_CONFIG
     assert path.read_text() == "nonsense\n"
+
+
+def test_where_there_is_none_it_is_said_how_to_make_one(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    none = run(path, "list")
+    assert (none.exit_code, none.stdout) == (exits.OK, "")
+    assert none.stderr == (
+        f"{path} is not there, so there is no token; to make one: dynamiccluster token add NAME --file {path}\n"
+    )
+    assert json.loads(run(path, "list", "-o", "json").stdout) == {"tokens": []}
+    run(path, "add", "ada")
+    run(path, "revoke", "ada")
+    assert "holds no token; to make one" in run(path, "list").stderr
+
+
+def test_whoever_made_a_token_is_told_the_next_command(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    first = run(path, "add", "ada")
+    assert "dynamiccluster status --connect URL --token-file FILE" in first.stderr
+    assert f"admin-server: tokens_file: {path}" in first.stderr
+    assert "tokens_file" not in run(path, "add", "bob").stderr
+
+
+def test_who_may_only_read_is_told_the_next_command(tmp_path: Path) -> None:
+    with live(tmp_path) as api:
+        refused = CliRunner().invoke(main, ["auto", "off", "--connect", api.url])
+    assert refused.exit_code == exits.FORBIDDEN
+    assert "sudo dynamiccluster VERB" in refused.stderr
+    assert "--token-file FILE" in refused.stderr

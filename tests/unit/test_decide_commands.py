@@ -115,13 +115,27 @@ def test_launching_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(0, "at least 1"), (-1, "at least 1"), (11, "10 possible, then it has its max")]
+    ("count", "said"),
+    [
+        (0, "at least 1"),
+        (-1, "at least 1"),
+        (
+            99,
+            "99 nodes of r are too many: 10 more nodes can be launched now, then it has its maximum number of nodes "
+            "(10)",
+        ),
+    ],
 )
 def test_no_more_than_the_limits_allow(count, said) -> None:
     d = ask(K.LAUNCH, "r", count=count)
     assert code(d) is NO
     assert said in d.replies[0].message
     assert not d.nodes
+
+
+def test_a_full_resource_says_so() -> None:
+    d = ask(K.LAUNCH, "r", node("n1"), count=2, rules=policy(resource(max_nodes=1)))
+    assert d.replies[0].message == ("no more nodes of r can be launched now: it has its maximum number of nodes (1)")
 
 
 def test_several_launches_in_one_tick_share_the_limit() -> None:
@@ -160,7 +174,9 @@ def test_reset_opens_a_closed_resource() -> None:
 
 @pytest.mark.parametrize("kind", [K.LAUNCH, K.FREEZE, K.RESTORE, K.DRAIN, K.RESET])
 def test_unknown_resources(kind) -> None:
-    assert code(ask(kind, "nowhere")) is LOST
+    d = ask(kind, "nowhere", rules=policy(resource("small"), resource("somewhere")))
+    assert code(d) is LOST
+    assert d.replies[0].message.endswith("there are small, somewhere; did you mean somewhere?")
 
 
 # -- modes --------------------------------------------------------------------------------------------

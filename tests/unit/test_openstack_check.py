@@ -56,7 +56,7 @@ def test_all_is_well_and_nothing_was_changed(site: NovaSite) -> None:
         "boot volume",
         "quota",
     ]
-    assert found["flavor t.nano"].message == "1 cores, 1536 MiB, 0 GPUs for jobs"
+    assert found["flavor t.nano"].message == "1 core, 1536 MiB, 0 GPUs for jobs"
     assert {method for method, path in site.asked if "tokens" not in path} == {"GET"}
 
 

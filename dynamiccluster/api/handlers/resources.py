@@ -9,10 +9,11 @@ from dynamiccluster.api.declare import number, operation
 from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.pictures import original
 from dynamiccluster.api.pictures.resources import resource_doc
-from dynamiccluster.api.problems import ApiError, not_found
+from dynamiccluster.api.problems import ApiError
 from dynamiccluster.api.versions import Topic
 from dynamiccluster.model.command import CommandKind
 from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.wording import unknown
 
 ACTIONS = {"freeze": CommandKind.FREEZE, "restore": CommandKind.RESTORE, "drain": CommandKind.DRAIN}
 OUR_ACTIONS = {**ACTIONS, "reset": CommandKind.RESET}
@@ -23,7 +24,8 @@ class _ResourceHandler(ApiHandler):
     def find(self, name: str) -> Resource:
         resource = self.model.policy.resources.get(name)
         if resource is None:
-            raise not_found("resource", name)
+            text = unknown("resource", name[:100], self.model.policy.resources)
+            raise ApiError(HTTPStatus.NOT_FOUND, "not-found", text)
         return resource
 
 

@@ -15,6 +15,7 @@ from dynamiccluster.clouds.aws.instance_map import tags_of
 from dynamiccluster.clouds.aws.limits_map import limit_of
 from dynamiccluster.clouds.aws.request_map import markets, run_instances, zones
 from dynamiccluster.clouds.aws.type_map import MachineType, to_type
+from dynamiccluster.clouds.unreached import Advice, unreached
 from dynamiccluster.clouds.userdata import user_data
 from dynamiccluster.errors import (
     AuthError,
@@ -26,12 +27,20 @@ from dynamiccluster.errors import (
 )
 from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.model.action import NodeSpec
+from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.check import Finding, FindingState
 from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.wording import amount
 
 USER_DATA_BYTES = 16 * 1024
 _SKEW_S = 120.0  # EC2 refuses requests whose time is 5 minutes off
 _NOBODY = "i-00000000000000000"
+ADVICE = Advice(
+    address="See region_name and endpoint_url",
+    certificate="Name the PEM file of your authority in the variable AWS_CA_BUNDLE, of the service too: a proxy that "
+    "looks into TLS needs it",
+    proxy="See proxy and proxy_port, and the variable https_proxy",
+)
 Answer = Mapping[str, Any]
 
 
@@ -43,13 +52,15 @@ def check(
     calls: AwsCalls | None = None,
 ) -> Iterator[Finding]:
     """Findings on one resource, the credentials first: without them there is nothing more to ask."""
-    looks = _Looks(resource, config, cluster_id, clock or SystemClock(), calls or AwsCalls(config))
+    looks = Looks(resource, config, cluster_id, clock or SystemClock(), calls or AwsCalls(config))
     yield from looks.credentials()
     if looks.account:
         yield from looks.everything()
 
 
-class _Looks:
+class Looks:
+    """The looks at one resource. ``account`` is known once :meth:`credentials` has found them good."""
+
     def __init__(
         self, resource: Resource, config: Mapping[str, Any], cluster_id: str, clock: Clock, calls: AwsCalls
     ) -> None:
@@ -64,6 +75,7 @@ class _Looks:
         self.account = ""
 
     def everything(self) -> Iterator[Finding]:
+        """All that a launch needs beside the credentials."""
         config = self._config
         yield from self._machine_type()
         yield from self._image()
@@ -86,13 +98,13 @@ class _Looks:
     # -- one look each -----------------------------------------------------------------------------------------
 
     def credentials(self) -> Iterator[Finding]:
+        """Whether EC2 can be asked, and as whom."""
         try:
             with self._calls.errors():
                 said = self._calls.client("sts").get_caller_identity()
         except DynamicClusterError as error:
-            denied = isinstance(error, AuthError)
-            state = FindingState.DENIED if denied else FindingState.WRONG
-            yield Finding("credentials", state, str(error), _credential_fix(error))
+            where = self._config["endpoint_url"] or f"EC2 in {self._config['region_name']}"
+            yield unreached(error, where, ADVICE) or _not_let_in(error)
             return
         self.account = str(said.get("Account", ""))
         yield Finding("credentials", FindingState.OK, f"account {self.account}, as {said.get('Arn', '')}")
@@ -118,7 +130,7 @@ class _Looks:
             return
         self._type = kind = to_type(found[0])
         size = kind.capacity(self._config["hyperthreading"])
-        yield Finding(subject, FindingState.OK, f"{size.cores} cores, {size.memory_mib} MiB, {size.gpus} GPUs for jobs")
+        yield Finding(subject, FindingState.OK, _size(size))
         if self._config["spot_bid"] is not None and not kind.spot:
             yield Finding(subject, FindingState.WRONG, "is not sold as spot", "Leave out spot_bid, or another type")
 
@@ -255,7 +267,7 @@ class _Looks:
             return Finding(subject, FindingState.UNKNOWN, str(error), fix)
         most = int(said["Quota"]["Value"])
         if needed > most:
-            message = f"{code} is {most}, and {self._resource.max_nodes} nodes have {needed}"
+            message = f"{code} is {most}, and {amount(self._resource.max_nodes, 'node')} need {needed}"
             return Finding(subject, FindingState.WRONG, message, "Have it raised, or set a smaller quantity.max")
         return Finding(subject, FindingState.OK, f"{code} is {most}, needed are {needed}")
 
@@ -344,6 +356,10 @@ class _Looks:
 _SPEC = NodeSpec("check", "check-cloud")
 
 
+def _size(size: Capacity) -> str:
+    return f"{amount(size.cores, 'core')}, {size.memory_mib} MiB, {amount(size.gpus, 'GPU')} for jobs"
+
+
 def _seen(subject: str, error: DynamicClusterError, fix: str = "") -> Finding:
     """A look that failed. Not to be allowed to look says nothing: launching needs other rights."""
     if isinstance(error, AuthError):
@@ -361,9 +377,17 @@ def _wrong(subject: str, error: DynamicClusterError, fix: str = "") -> Finding:
             return Finding(subject, FindingState.WRONG, str(error), fix)
 
 
+def _not_let_in(error: DynamicClusterError) -> Finding:
+    """Somebody answered, or there are no credentials to ask with."""
+    state = FindingState.DENIED if isinstance(error, AuthError) else FindingState.WRONG
+    return Finding("credentials", state, str(error), _credential_fix(error))
+
+
 def _credential_fix(error: DynamicClusterError) -> str:
-    if "RequestExpired" in str(error):
+    if "clock is wrong" in str(error):
         return "Set this machine's clock (chrony, ntpd)"
     if isinstance(error, AuthError):
-        return "Set access_key_id and secret_access_key, profile_name, or give the machine a role"
-    return "See that the region is right and EC2 can be reached from here (proxy?)"
+        return (
+            "Set access_key_id and secret_access_key, or profile_name, or give the machine a role: aws configure list"
+        )
+    return "See region_name, profile_name and endpoint_url"

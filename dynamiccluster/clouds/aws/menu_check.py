@@ -7,7 +7,7 @@ from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.clouds.aws.catalogue import Catalogue
-from dynamiccluster.clouds.aws.check import check
+from dynamiccluster.clouds.aws.check import Looks
 from dynamiccluster.clouds.aws.menu import Menus
 from dynamiccluster.clouds.aws.menu_map import chosen, patterns_of
 from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT
@@ -16,6 +16,7 @@ from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.model.check import Finding, FindingState
 from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.wording import amount
 
 
 def check_menu(
@@ -25,8 +26,12 @@ def check_menu(
     clock: Clock | None = None,
     calls: AwsCalls | None = None,
 ) -> Iterator[Finding]:
-    """What is on offer, and then everything that a launch of the offer first in line needs."""
+    """The credentials, what is on offer, and then everything that a launch of the offer first in line needs."""
     calls, clock = calls or AwsCalls(config), clock or SystemClock()
+    first = Looks(resource, config, cluster_id, clock, calls)
+    yield from first.credentials()
+    if not first.account:
+        return
     catalogue = Catalogue(calls, clock, resource.tenancy, {})
     menus = Menus(calls, clock, resource.tenancy, {resource.name: config}, catalogue)
     offers = menus.offers()
@@ -40,7 +45,8 @@ def check_menu(
         image = menus.image(config["image_id"])
     except DynamicClusterError:
         image = config["image_id"]  # the look at the image says what is wrong
-    yield from check(resource, _as_one_kind(config, _first(config, offers), image), cluster_id, clock, calls)
+    kind = _as_one_kind(config, _first(config, offers), image)
+    yield from Looks(resource, kind, cluster_id, clock, calls).everything()
 
 
 def _entries(kinds: tuple[str, ...], key: str, types: Mapping[str, Any]) -> Iterator[Finding]:
@@ -55,7 +61,7 @@ def _market(market: str, offers: list[Offer]) -> Finding:
         return Finding(subject, FindingState.WRONG, "there are none", "Other types, zones or subnets")
     kinds = len({offer.instance_type for offer in offers})
     zones = ", ".join(sorted({offer.zone for offer in offers}))
-    message = f"{len(offers)}: {kinds} types in {zones}"
+    message = f"{amount(len(offers), 'offer')}: {amount(kinds, 'type')} in {zones}"
     unpriced = sorted({offer.instance_type for offer in offers if not offer.price_per_hour})
     if unpriced:
         fix = "Give prices or a pricing_file, or allow pricing:GetProducts: a price that is not known comes last"

@@ -10,12 +10,20 @@ from dynamiccluster.clouds.openstack.calls import OpenstackCalls
 from dynamiccluster.clouds.openstack.catalogue import Catalogue
 from dynamiccluster.clouds.openstack.flavor_map import Flavor
 from dynamiccluster.clouds.openstack.request_map import encoded
+from dynamiccluster.clouds.unreached import Advice, unreached
 from dynamiccluster.clouds.userdata import user_data
 from dynamiccluster.errors import AuthError, BadConfigError, DynamicClusterError, NotFoundError, TransientError
 from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.check import Finding, FindingState
 from dynamiccluster.model.resource import Resource
+from dynamiccluster.model.wording import amount
+
+ADVICE = Advice(
+    address="See auth_url (for another service than Keystone: region_name and interface)",
+    certificate="Name the PEM file of your authority in ca_file, or have the certificate mended",
+    proxy="See the variable https_proxy, and no_proxy, of this user and of the service",
+)
 
 Look = Callable[[], str]
 """Says what is there. Raises :class:`BadConfigError` where something is wrong, and the errors of the calls."""
@@ -30,11 +38,14 @@ def check(
 ) -> Iterator[Finding]:
     """Findings on one resource, the credentials first: without them there is nothing more to ask."""
     looks = _Looks(resource, config, cluster_id, clock or SystemClock(), calls or OpenstackCalls(config))
-    first = _found("credentials", looks.credentials, "Check user, password, project, domains and auth_url")
-    yield first
-    if first.state is FindingState.OK:
-        for subject, look, fix in looks.everything():
-            yield _found(subject, look, fix)
+    try:
+        yield Finding("credentials", FindingState.OK, looks.credentials())
+    except DynamicClusterError as error:
+        where = str(config["auth_url"] or f"the auth_url of {config['os_cloud']} in clouds.yaml")
+        yield unreached(error, where, ADVICE) or _not_let_in(error)
+        return
+    for subject, look, fix in looks.everything():
+        yield _found(subject, look, fix)
 
 
 class _Looks:
@@ -85,7 +96,7 @@ class _Looks:
             raise BadConfigError(
                 f"has {self._flavor.vcpus} cores and {self._flavor.memory_mib} MiB, less than the configured capacity"
             )
-        return f"{has.cores} cores, {has.memory_mib} MiB, {has.gpus} GPUs for jobs"
+        return f"{amount(has.cores, 'core')}, {has.memory_mib} MiB, {amount(has.gpus, 'GPU')} for jobs"
 
     def _image(self) -> str:
         image = self._calls.get("image", f"/images/{self._catalogue.image(self._config['image_uuid'])}")
@@ -108,7 +119,7 @@ class _Looks:
 
     def _network(self, name: str) -> str:
         network = self._calls.get("network", f"/networks/{self._catalogue.network(name)}").get("network", {})
-        return f"{network.get('name')}, {len(network.get('subnets') or ())} subnets"
+        return f"{network.get('name')}, {amount(len(network.get('subnets') or ()), 'subnet')}"
 
     def _floating(self) -> str:
         wanted = self._catalogue.network(self._config["floating_network"])
@@ -171,6 +182,22 @@ class _Looks:
         return f"{len(encoded(script))} characters as sent"
 
 
+def _not_let_in(error: DynamicClusterError) -> Finding:
+    """Somebody answered, and did not let us in."""
+    match error:
+        case AuthError():
+            fix = "Check username, password, project and domains (or the application credential): openstack token issue"
+            return Finding("credentials", FindingState.DENIED, str(error), fix)
+        case BadConfigError():
+            fix = "Check region_name and interface: openstack catalog list"
+            return Finding("credentials", FindingState.WRONG, str(error), fix)
+        case NotFoundError():
+            fix = "See auth_url: it is Keystone's address, and usually ends in /v3"
+            return Finding("credentials", FindingState.WRONG, str(error), fix)
+    fix = "If it lasts, see that auth_url is Keystone's address (it usually ends in /v3), or ask the cloud's operators"
+    return Finding("credentials", FindingState.WRONG, str(error), fix)
+
+
 def _found(subject: str, look: Look, fix: str) -> Finding:
     try:
         return Finding(subject, FindingState.OK, look())
@@ -179,5 +206,4 @@ def _found(subject: str, look: Look, fix: str) -> Finding:
     except AuthError as error:
         return Finding(subject, FindingState.DENIED, str(error), fix)
     except DynamicClusterError as error:
-        state = FindingState.WRONG if subject == "credentials" else FindingState.UNKNOWN
-        return Finding(subject, state, str(error), "Try again later")
+        return Finding(subject, FindingState.UNKNOWN, str(error), "Try again later")
