@@ -22,9 +22,10 @@ from dynamiccluster.config.schema_cluster_simulated import SimulatedCluster
 from dynamiccluster.config.tenancies import lost
 from dynamiccluster.engine.doorbell import Doorbell
 from dynamiccluster.engine.loop import Engine
-from dynamiccluster.errors import BadConfigError, DynamicClusterError, StoreError, VersionConflictError
+from dynamiccluster.errors import BadConfigError, DynamicClusterError, ErrorClass, StoreError, VersionConflictError
 from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.kit.clock import Clock, SystemClock
+from dynamiccluster.kit.collection import keep_collections_short
 from dynamiccluster.kit.logs import configure_logging
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
 from dynamiccluster.kit.secrets import Redactor
@@ -151,6 +152,7 @@ class _App:
             started()
             systemd.tell("READY=1", f"STATUS=cluster {general.cluster_id}")
             ends.push_async_callback(_end, loop.create_task(_signs_of_life(systemd)))
+            ends.push_async_callback(_end, loop.create_task(keep_collections_short()))
             ends.callback(systemd.tell, "STOPPING=1")
             try:
                 await engine.run()
@@ -178,7 +180,14 @@ class _App:
     def _plugins(self) -> list[SourceStatus]:
         """For the API, which does not know plug-ins."""
         return [
-            SourceStatus(each.name, each.last_good_at, each.last_try_at, each.failures, each.error)
+            SourceStatus(
+                each.name,
+                each.last_good_at,
+                each.last_try_at,
+                each.failures,
+                each.error,
+                ErrorClass.UNKNOWN_OUTCOME.value if each.cut_off else "",
+            )
             for each in self._host.status
         ]
 

@@ -1,7 +1,8 @@
-"""Garbage collection put off for a short piece of work that makes many objects and no cycles."""
+"""When garbage is collected: not within a decision, and in a large cluster seldom as a whole."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,3 +23,27 @@ def collection_put_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+SETTLE_EVERY_S = 2.0
+COLLECT_EVERY_S = 600.0
+
+
+async def keep_collections_short() -> None:
+    """Let the collector look at what is young only; runs until cancelled.
+
+    A full collection of the pictures of a large cluster holds everything up for 0.1 s and more (5,000 nodes and 5,000
+    jobs, measured 2026-11-20), finds nothing, as pictures have no cycles, and comes every few polls, as each poll
+    brings a new picture. So what has lived for :data:`SETTLE_EVERY_S` is set aside (``gc.freeze``; it is freed all the
+    same when nobody refers to it), and everything is looked through every :data:`COLLECT_EVERY_S` only.
+    """
+    rounds = max(1, round(COLLECT_EVERY_S / SETTLE_EVERY_S))
+    try:
+        while True:
+            for _ in range(rounds):
+                gc.freeze()
+                await asyncio.sleep(SETTLE_EVERY_S)
+            gc.unfreeze()
+            gc.collect()
+    finally:
+        gc.unfreeze()
