@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from dynamiccluster.decide.hosts import Hosts, index_hosts
 from dynamiccluster.model.action import Action, ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.command import CommandReply
 from dynamiccluster.model.event import Event, EventKind
 from dynamiccluster.model.launch import Launch
 from dynamiccluster.model.memory import Backoff, Breaker, Memory, Miss, Nomination, ObservedClock, Override
+from dynamiccluster.model.occupancy import NO_HOSTS, Hosts
 from dynamiccluster.model.plan import Demand, Plan, Refusal, Snapshot
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.resource import Resource, ResourceFlag
@@ -230,7 +230,7 @@ def start(snapshot: Snapshot, policy: Policy, now: float) -> Draft:
         policy=policy,
         now=now,
         tick=memory.tick + 1,
-        hosts=index_hosts(snapshot.scheduler),
+        hosts=snapshot.scheduler.index if snapshot.scheduler else NO_HOSTS,
         nodes=dict(snapshot.nodes),
         launches=dict(snapshot.launches),
         clocks=_moved_clocks(snapshot, policy, now),

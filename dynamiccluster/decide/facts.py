@@ -10,15 +10,16 @@ from dataclasses import replace
 
 from dynamiccluster.decide import breaker
 from dynamiccluster.decide.draft import SCHEDULER, Draft, cloud_source
-from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.learned import learn
 from dynamiccluster.decide.lifecycle import NodeEvent, age_s, apply
+from dynamiccluster.decide.offers import given
 from dynamiccluster.decide.switched import is_awaited, power_speaks
 from dynamiccluster.errors import ErrorClass
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.instance import Instance, InstanceState
+from dynamiccluster.model.occupancy import Hosts
 from dynamiccluster.model.view import CloudView
 from dynamiccluster.model.worker_node import COMING, WORKING, HoldWhy, NodeState, WorkerNode
 
@@ -116,7 +117,9 @@ def _cloud_speaks(draft: Draft, node_id: str, instance: Instance | None, hosts: 
             draft.misses.pop(f"stopped:{node_id}", None)
     if instance.state is InstanceState.ACTIVE and node.state in WORKING:
         return
-    if not node.instance_id or (instance.address and instance.address != node.address and node.state in COMING):
+    offer = given(draft, node, instance.offering) if node.state in COMING else node.offer
+    new_address = bool(instance.address) and instance.address != node.address and node.state in COMING
+    if not node.instance_id or new_address or offer is not node.offer:
         node = draft.put(
             replace(
                 node,
@@ -125,6 +128,7 @@ def _cloud_speaks(draft: Draft, node_id: str, instance: Instance | None, hosts: 
                 address=instance.address or node.address,
                 host_name=instance.host_name or node.host_name,
                 billed_from_at=node.billed_from_at or draft.now,
+                offer=offer,
             )
         )
     word = _WORD.get(instance.state)

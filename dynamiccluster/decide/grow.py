@@ -13,7 +13,6 @@ from dynamiccluster.decide.demand import BY_SCHEDULER, MOST, Group, Queue, by_pr
 from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.decide.eligible import Eligibility, Lot, Offer
 from dynamiccluster.decide.gangs import for_report, pack_gangs
-from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.launch import launch, launch_nodes
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import Ledger, open_ledger
@@ -24,6 +23,7 @@ from dynamiccluster.decide.rows import Row, Rows, Stage
 from dynamiccluster.decide.switched import launch_wanted
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.memory import Nomination
+from dynamiccluster.model.occupancy import Hosts
 from dynamiccluster.model.offer import Offer as CloudOffer
 from dynamiccluster.model.plan import Demand, Refusal, ShapeReport
 from dynamiccluster.model.resource import Provisioning, Resource

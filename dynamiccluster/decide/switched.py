@@ -19,7 +19,6 @@ from dataclasses import replace
 
 from dynamiccluster.decide import breaker, match
 from dynamiccluster.decide.draft import Draft
-from dynamiccluster.decide.hosts import Hosts
 from dynamiccluster.decide.launch import launch_hosts
 from dynamiccluster.decide.lifecycle import NodeEvent, apply
 from dynamiccluster.decide.limits import Ledger, open_ledger, passing
@@ -29,6 +28,7 @@ from dynamiccluster.model.action import Action, ActionKind
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.host import Host, Power
 from dynamiccluster.model.job import OCCUPYING, Shape
+from dynamiccluster.model.occupancy import Hosts
 from dynamiccluster.model.plan import Refusal
 from dynamiccluster.model.resource import Provisioning, Resource
 from dynamiccluster.model.worker_node import COMING, NodeState, WorkerNode

@@ -20,7 +20,7 @@ from dynamiccluster.model.worker_node import COUNTED, WorkerNode
 T = TypeVar("T")
 
 
-_OF_THE_SCHEDULER = frozenset({"jobs_by_id", "hosts_by_name", "jobs_by_state", "jobs_by_host"})
+_OF_THE_SCHEDULER = frozenset({"jobs_by_id", "hosts_by_name", "jobs_by_state"})
 _JOBS_BY_ID = "jobs by id"
 
 
@@ -65,18 +65,6 @@ class Lookups:
     def jobs_by_state(self) -> Mapping[str, int]:
         view = self.snapshot.scheduler
         return Counter(job.state.value for job in view.jobs) if view else {}
-
-    @cached_property
-    def jobs_by_host(self) -> Mapping[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {}
-        view = self.snapshot.scheduler
-        for job in view.jobs if view else ():
-            for name in job.hosts:
-                found.setdefault(name, []).append(job.job_id)
-        for host in view.hosts if view else ():
-            known = found.setdefault(host.name, [])
-            known.extend(job_id for job_id in host.jobs if job_id not in known)
-        return {name: tuple(ids) for name, ids in found.items()}
 
 
 @dataclass(frozen=True)
@@ -139,7 +127,8 @@ class ReadModel:
     @property
     def jobs_by_host(self) -> Mapping[str, tuple[str, ...]]:
         """Job ids per host, as the job list and the host list together say."""
-        return self._lookups.jobs_by_host
+        view = self.snapshot.scheduler
+        return view.index.job_ids if view else {}
 
     def capacity_of(self, node: WorkerNode) -> Capacity:
         """What the node has: as its host says, else as nodes of its resource turned out, else as configured."""

@@ -27,7 +27,6 @@ from builders import (
 
 from dynamiccluster.decide import facts
 from dynamiccluster.decide.draft import Draft
-from dynamiccluster.decide.hosts import index_hosts
 from dynamiccluster.model.action import ActionKind
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import HostState
@@ -466,17 +465,16 @@ def test_jobs_on_a_host_are_the_union_of_job_list_and_host_list() -> None:
         [running("1", "a", "b"), running("2", "a"), running("3", "c")],
         [host("a", jobs=("2", "9")), host("b"), host("d", busy=True), host("e", used=1), host("t", template=True)],
     )
-    hosts = index_hosts(view)
+    hosts = view.index
     assert hosts.jobs_on("a") == ("1", "2", "9")
     assert hosts.jobs_on("nowhere") == ()
     assert hosts.occupied == {"a", "b", "c", "d", "e"}
     assert set(hosts.by_name) == {"a", "b", "d", "e"}
     assert hosts.busy(view.hosts[0])
-    assert index_hosts(None).by_name == {}
 
 
 def test_only_hosts_that_are_listed_down_are_down() -> None:
-    hosts = index_hosts(scheduler_view([], [host("a", state=H.DOWN), host("b")]))
+    hosts = scheduler_view([], [host("a", state=H.DOWN), host("b")]).index
     assert [hosts.is_down(name) for name in ("a", "b", "c")] == [True, False, False]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from builders import VIEW_AT, host, job, jobs, launches, node, picture, plan, running, scheduler_view, shape
 
-from dynamiccluster.decide.hosts import index_hosts
 from dynamiccluster.model.worker_node import NodeState
 
 HUGE = 2**64 - 1
@@ -40,7 +39,7 @@ def test_an_absurd_host_of_ours_still_stands_and_its_job_is_seen() -> None:
     odd = host(n.host_name, memory_mib=HUGE)
     decided = plan(picture([n], [running("7", n.host_name)], hosts=[odd]))
     assert not decided.nodes
-    assert index_hosts(scheduler_view([running("7", n.host_name)], [odd], VIEW_AT)).busy(odd)
+    assert scheduler_view([running("7", n.host_name)], [odd], VIEW_AT).index.busy(odd)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
-"""The scheduler's view, indexed once per tick."""
+"""Hosts by name, and who works on them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dynamiccluster.model.host import Host, HostState
-from dynamiccluster.model.job import OCCUPYING
-from dynamiccluster.model.view import SchedulerView
+from dynamiccluster.model.job import OCCUPYING, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +29,29 @@ class Hosts:
         return self.job_ids.get(host_name, ())
 
 
-def index_hosts(view: SchedulerView | None) -> Hosts:
-    """The index of a view; an empty one for none."""
-    if view is None:
-        return Hosts(0.0, {}, frozenset(), {})
+NO_HOSTS = Hosts(0.0, {}, frozenset(), {})
+"""Of a scheduler that has not been seen."""
+
+
+def index_hosts(started_at: float, jobs: Iterable[Job], hosts: Iterable[Host]) -> Hosts:
+    """The index of one view of a scheduler."""
     job_ids: dict[str, dict[str, None]] = {}
-    for job in view.jobs:
+    for job in jobs:
         if job.hosts and job.state in OCCUPYING:
             for name in job.hosts:
                 job_ids.setdefault(name, {})[job.job_id] = None
     in_use = []
-    for host in view.hosts:
+    by_name = {}
+    for host in hosts:
+        if not host.template:
+            by_name[host.name] = host
         if host.busy or host.jobs or host.used.cores:
             in_use.append(host.name)
             for job_id in host.jobs:
                 job_ids.setdefault(host.name, {})[job_id] = None
     return Hosts(
-        started_at=view.started_at,
-        by_name={host.name: host for host in view.hosts if not host.template},
+        started_at=started_at,
+        by_name=by_name,
         occupied=frozenset(job_ids).union(in_use),
         job_ids={name: tuple(ids) for name, ids in job_ids.items()},
     )
