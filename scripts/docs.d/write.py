@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/; with ``--check`` it only says which of them are out of date."""
+"""Writes the generated pages of docs/ and types of web/; with ``--check`` it only says which are out of date."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 import man
 
 from dynamiccluster.api.reference import tables
+from dynamiccluster.api.typescript import typescript
 from dynamiccluster.config.reference import reference
 from dynamiccluster.decide.lifecycle_page import markdown
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 
 
 def rest_api() -> str:
@@ -29,19 +31,20 @@ def rest_api() -> str:
 
 
 PAGES = {
-    "configuration.md": reference,
-    "lifecycle.md": markdown,
-    "rest-api.md": rest_api,
-    "man/dynamiccluster.8": man.page,
+    "docs/configuration.md": reference,
+    "docs/lifecycle.md": markdown,
+    "docs/rest-api.md": rest_api,
+    "docs/man/dynamiccluster.8": man.page,
+    "web/src/api/documents.ts": typescript,
 }
 
 
 def main(check: bool) -> int:
-    old = [name for name, page in PAGES.items() if text(DOCS / name) != page()]
+    old = [name for name, page in PAGES.items() if text(ROOT / name) != page()]
     for name in old:
         if not check:
-            (DOCS / name).write_text(PAGES[name](), encoding="utf-8")
-        print(f"docs/{name} {'is out of date: run scripts/docs' if check else 'written'}")
+            (ROOT / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"{name} {'is out of date: run scripts/docs' if check else 'written'}")
     if not old:
         print(f"{len(PAGES)} generated pages are up to date")
     return 1 if old and check else 0

@@ -123,7 +123,7 @@ function OwnHistory({ range }: { range: Range }) {
           <Drawn
             data={data}
             lines={useMemo(
-              () => Object.entries(data.resources).map(([name, one], i) => lineOf(name, one.nodes, i)),
+              () => Object.entries(data.resources).map(([name, one], i) => lineOf(name, one.nodes ?? [], i)),
               [data],
             )}
             label="Nodes of each resource"
@@ -133,7 +133,7 @@ function OwnHistory({ range }: { range: Range }) {
           <Drawn
             data={data}
             lines={useMemo(
-              () => Object.entries(data.resources).map(([name, one], i) => lineOf(name, one.cores, i)),
+              () => Object.entries(data.resources).map(([name, one], i) => lineOf(name, one.cores ?? [], i)),
               [data],
             )}
             label="Cores of each resource"

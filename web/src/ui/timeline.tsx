@@ -79,7 +79,7 @@ const LEAST_S = 600; // a service that was just started shows ten minutes, not o
 /** First and last instant to draw: what was asked for, without the time before there was any history. */
 export function spanOf(history: History): [number, number] {
   const last = history.until;
-  return [Math.min(Math.max(history.since, history.oldest), last - LEAST_S), last];
+  return [Math.min(Math.max(history.since, history.oldest ?? 0), last - LEAST_S), last];
 }
 
 export function known(values: Values | undefined): boolean {
