@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 
 _SECRET = re.compile(
-    r"passw|secret|token|credential|private_?key|access_?key|api_?key|auth_?key|(?:^|_)pwd(?:$|_)", re.IGNORECASE
+    r"passw|passc|secret|token|credential|bearer|cookie|authorization|dsn$|(?:^|_)(?:pwd|pw|auth)(?:$|_)"
+    r"|(?:api|access|account|auth|encryption|master|private|session|shared|signing)_?key",
+    re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"(?:_file|_path)$", re.IGNORECASE)  # where a secret lies is no secret
 MASK = "***"

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, model_va
 
 from dynamiccluster.config.document import plain
 from dynamiccluster.config.fields import ClassPath, Interval, PluginName, Port, Says, Section, secret_text
-from dynamiccluster.config.redact import is_secret_name
+from dynamiccluster.config.redact import is_harmless_name, is_secret_name
 
 
 class PortCheck(Section):
@@ -18,14 +18,19 @@ class PortCheck(Section):
     timeout_s: Interval = Field(5.0, description="How long one try may take.", examples=[5])
 
 
-def _argument(value: Any, key: str, info: ValidationInfo) -> Any:
+def _argument(value: Any, key: str, info: ValidationInfo, secret: bool = False) -> Any:
+    """``secret``: it stands within something that is named like a secret."""
     if isinstance(value, dict) and set(value) & {"from_env", "from_file"}:
         return SecretStr(str(secret_text(value, info)))
     if isinstance(value, dict):
-        return {name: _argument(item, str(name), info) for name, item in value.items()}
+        within = secret or is_secret_name(key)
+        return {
+            name: _argument(item, str(name), info, within and not is_harmless_name(str(name)))
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [_argument(item, key, info) for item in value]
-    if is_secret_name(key) and value is not None and not isinstance(value, bool | SecretStr):
+        return [_argument(item, key, info, secret) for item in value]
+    if (secret or is_secret_name(key)) and value is not None and not isinstance(value, bool | SecretStr):
         return SecretStr(str(secret_text(value, info)))
     return plain(value)
 

@@ -11,6 +11,7 @@ import yaml
 from config_files import SMALL, TORQUE, loaded, problems, small
 from pydantic import SecretStr
 
+from dynamiccluster.api.redact import redact
 from dynamiccluster.config.check import check, render
 from dynamiccluster.config.document import read
 from dynamiccluster.config.load import load
@@ -20,6 +21,7 @@ from dynamiccluster.config.schema import Settings
 from dynamiccluster.config.schema_cloud_aws import AwsResource
 from dynamiccluster.config.schema_cloud_openstack import OpenstackResource
 from dynamiccluster.config.walk import descend, field_shape, keys, sections
+from dynamiccluster.kit.secrets import Redactor
 
 PLANTED = "pl4nted-s3cret"
 
@@ -228,8 +230,61 @@ def test_names_of_secrets() -> None:
         "private-key".replace("-", "_"),
     ):
         assert is_secret_name(name)
-    for name in ("passive", "tokens_file", "hostname", "key_name", "prefix"):
+    for name in ("passive", "tokens_file", "hostname", "key_name", "prefix", "token_command", "max_tokens", "author"):
         assert not is_secret_name(name)
+
+
+ARGUMENTS = """
+webhook: {url: "https://hooks.example.org/01-KEY?x=02-KEY", token: 03-KEY, ca_file: /ca.pem}
+webhook_url: https://hooks.example.org/04-KEY
+mail: {to: [ops@example.org], host: mx, username: ops, password: 05-KEY}
+auth: 06-KEY
+pwd: 07-KEY
+tokens: [08-KEY, {a: 09-KEY}]
+passwords: {db: 10-KEY}
+credentials: {user: ops, key: 11-KEY, deep: {any: [12-KEY]}}
+headers: {Authorization: "Bearer 13-KEY", X-Api-Key: 14-KEY, Cookie: 15-KEY}
+dsn: "postgres://u:16-KEY@h/x"
+signing_key: 17-KEY
+encryptionKey: 18-KEY
+passcode: 19-KEY
+from: {from_env: PLANTED}
+url: "https://u:20-KEY@a@h/x?token=21-KEY&from=-1h&key=22-KEY#there"
+other: "see https://hooks.slack.com/services/T0/23-KEY-012345"
+""".replace("KEY", PLANTED)
+"""Wherever arguments of a class have held secrets."""
+
+
+@pytest.mark.parametrize("at", ["plugins", "checker"])
+def test_every_manner_of_argument_is_hidden(tmp_path: Path, at: str) -> None:
+    document = yaml.safe_load(SMALL)
+    arguments = yaml.safe_load(ARGUMENTS)
+    if at == "plugins":
+        document["plugins"] = {"site": {"class_name": "a.B", "arguments": arguments}}
+    else:
+        document["dynamic-cluster"]["config-checker"] = {"plugin": {"name": "a.B", "arguments": arguments}}
+    result = loaded(tmp_path, yaml.safe_dump(document), env={"PLANTED": f"24-{PLANTED}"})
+    redactor = Redactor()
+    redactor.add(*result.secrets())
+    shown = json.dumps(redact(result.redacted()))
+    secrets = [f"{number:02}-{PLANTED}" for number in range(1, 25)]
+    assert [secret for secret in secrets if secret in shown] == []
+    assert [secret for secret in secrets if secret in redactor.redact(f"odd: {secret}.")] == []
+    assert PLANTED not in json.dumps(result.redacted())  # the API's second lock has nothing to do
+    for harmless in ("/ca.pem", "ops@example.org", "from=-1h", "there", "hooks.slack.com"):
+        assert harmless in shown
+        assert redactor.redact(f"at {harmless}!") == f"at {harmless}!"
+    given = result.settings.plugins["site"] if at == "plugins" else result.settings.general.config_checker.plugin
+    assert given.plain_arguments() == arguments | {"from": f"24-{PLANTED}"}
+
+
+def test_parts_of_a_secret_address_are_hidden_in_the_log_too() -> None:
+    """What fails says a path, or a host and a query, and not the whole."""
+    redactor = Redactor()
+    redactor.add(*secret_values(SecretStr("https://u:pass-word-1@h.example.org/hook/abcdefgh?k=ijklmnop")))
+    for part in ("/hook/abcdefgh", "ijklmnop", "pass-word-1"):
+        assert part not in redactor.redact(f"odd: {part} is odd")
+    assert redactor.redact("h.example.org: no answer") == "h.example.org: no answer"
 
 
 def test_passwords_in_urls_are_hidden_in_the_log_too() -> None:
@@ -237,5 +292,6 @@ def test_passwords_in_urls_are_hidden_in_the_log_too() -> None:
     url = "https://ada:in%20the%20url@graphite.example.org/x"
     assert secret_values({"url": url, "plain": "http://host/x", "proxy": "http://token-only@host:1"}) == [
         "in%20the%20url",
+        "in the url",
         "token-only",
     ]
