@@ -379,11 +379,11 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextlib.contextmanager
-def nova_site() -> Iterator[NovaSite]:
-    """The site in a server of its own, on a free loopback port."""
+def nova_site(tls: tuple[str, str] | None = None) -> Iterator[NovaSite]:
+    """The site in a server of its own, on a free loopback port. ``tls``: files of its certificate and key."""
     site = NovaSite()
-    server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=_Quiet)
-    site.url = f"http://127.0.0.1:{server.server_port}"
+    server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=_Quiet, ssl_context=tls)
+    site.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

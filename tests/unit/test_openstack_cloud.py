@@ -110,8 +110,23 @@ def test_unlimited_is_no_limit_and_forbidden_limits_are_none_known(site: NovaSit
     assert (quota.max_instances, quota.max_cores, quota.max_memory_mib) == (None, None, None)
     site.faults.append(Fault("GET", "/limits", "exc_forbidden_admin_call"))
     ours.launch("l", RESOURCE, specs("a-1"))
-    quota = ours.list_instances().quota
-    assert (quota.max_instances, quota.used_instances) == (None, 1)
+    cloud(site, flavor="t.impossible").launch("m", RESOURCE, specs("a-2"))
+    view = ours.list_instances()
+    assert {one.state for one in view.instances} == {InstanceState.ACTIVE, InstanceState.ERROR}
+    assert (view.quota.max_instances, view.quota.used_instances) == (None, 2)  # what is in ERROR counts
+
+
+def test_what_nova_keeps_for_a_while_after_its_end_counts_no_more(site: NovaSite) -> None:
+    ours = cloud(site)
+    (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
+    (theirs,) = cloud(site, "theirs").launch("m", RESOURCE, specs("b-1"))
+    site.faults.append(Fault("GET", "/limits", "exc_forbidden_admin_call"))
+    assert (ours.list_instances().quota.used_instances, ours.list_instances().strangers) == (2, 1)
+    for one in (machine, theirs):
+        site.servers[one.instance_id]["status"] = "SOFT_DELETED"
+    view = ours.list_instances()
+    assert [one.state for one in view.instances] == [InstanceState.GONE]
+    assert (view.quota.used_instances, view.strangers) == (0, 0)
 
 
 # -- launch ------------------------------------------------------------------------------------------------------
@@ -150,6 +165,24 @@ def test_names_become_ids_and_are_asked_once(site: NovaSite) -> None:
         assert body["os:scheduler_hints"]["group"]
     assert [path for method, path in site.asked if "images" in path] == ["/image/v2/images"]
     assert [path for method, path in site.asked if "networks" in path] == ["/network/v2.0/networks"]
+
+
+def test_names_are_asked_again_after_a_refusal_as_somebody_may_have_replaced_what_they_stand_for(
+    site: NovaSite,
+) -> None:
+    ours = cloud(site)
+    site.faults.append(Fault("POST", "/servers$", (400, "Can not find requested image"), times=1))
+    with pytest.raises(BadConfigError):
+        ours.launch("l", RESOURCE, specs("a-1"))
+    assert len(ours.launch("m", RESOURCE, specs("a-2"))) == 1
+    assert site.asked.count(("GET", "/image/v2/images")) == 2
+
+
+def test_metadata_of_the_site_s_own_reaches_the_machine(site: NovaSite) -> None:
+    ours = cloud(site, metadata={"owner": "hpc"})
+    ours.launch("l", RESOURCE, specs("a-1"))
+    assert {"owner": "hpc"}.items() <= site.bodies[0]["server"]["metadata"].items()
+    assert len(ours.list_instances().instances) == 1
 
 
 FAULTS: list[tuple[str | int, type[DynamicClusterError]]] = [
@@ -207,11 +240,18 @@ def test_a_slow_cloud_is_asked_for_fewer_in_the_time_there_is(site: NovaSite) ->
     assert len(site.servers) == len(made)
 
 
-def test_without_a_token_a_launch_certainly_did_nothing(site: NovaSite) -> None:
-    site.faults.append(Fault("POST", "/auth/tokens", 503))
+@pytest.mark.parametrize("says", [503, "lost"])
+def test_without_a_token_a_launch_certainly_did_nothing(site: NovaSite, says: str | int) -> None:
+    ours = cloud(site)
+    ours.list_instances()
+    ours.launch("l", RESOURCE, specs("a-1"))  # all that a launch needs to know is known
+    site.token_s = 10.0  # renewed 30 s before it ends, that is at each call
+    site.tokens.clear()
+    ours.list_instances()
+    site.faults.append(Fault("POST", "/auth/tokens", says))
     with pytest.raises(TransientError):
-        cloud(site).launch("l", RESOURCE, specs("a-1"))
-    assert posts(site) == 0
+        ours.launch("m", RESOURCE, specs("a-2"))
+    assert posts(site) == 1
 
 
 def test_host_names_that_are_none_never_leave(site: NovaSite) -> None:

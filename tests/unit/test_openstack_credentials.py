@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,18 @@ def test_credentials_that_were_wrong_are_read_again(site: NovaSite) -> None:
 def test_an_unknown_region_is_a_matter_of_configuration(site: NovaSite) -> None:
     with pytest.raises(BadConfigError):
         cloud(site, region_name="nowhere").list_instances()
+
+
+def test_a_cloud_whose_certificate_is_the_site_s_own_needs_its_file(tmp_path: Path) -> None:
+    certificate, key = str(tmp_path / "tls.crt"), str(tmp_path / "tls.key")
+    issue = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    names = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    argv = ("/usr/bin/openssl", *issue, *names, "-out", certificate, "-keyout", key)
+    subprocess.run(argv, check=True, capture_output=True)
+    with nova_site((certificate, key)) as site:
+        assert len(cloud(site, ca_file=certificate).launch("l", RESOURCE, specs("a-1"))) == 1
+        with pytest.raises(BadConfigError, match="certificate"):
+            cloud(site).list_instances()
 
 
 def test_nobody_there(site: NovaSite) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from keystoneauth1 import exceptions as keystone
 from nova_cloud import keys
-from nova_neighbours import RECORDED
+from nova_neighbours import RECORDED, SECRET
 from openstack import exceptions as sdk
 from requests import exceptions as http
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
@@ -179,11 +179,20 @@ def test_a_question_that_got_no_reply_is_asked_again() -> None:
 
 
 def test_credentials_become_options_of_the_sdk() -> None:
+    more = {"project": "burst", "user_domain_name": "people", "project_domain_name": "projects"}
     given = keys("http://k", auth_url="https://k:5000/v2.0/", region_name="r", ca_file="/ca.pem", interface="internal")
-    made = region_options(given)
+    made = region_options(given | more)
     assert (made["auth_type"], made["load_yaml_config"], made["region_name"]) == ("password", False, "r")
-    assert made["auth"]["auth_url"] == "https://k:5000/v3"
-    assert (made["auth"]["user_domain_name"], made["cacert"], made["interface"]) == ("Default", "/ca.pem", "internal")
+    assert made["auth"] == {
+        "auth_url": "https://k:5000/v3",
+        "username": "hpc",
+        "password": SECRET,
+        "project_name": "burst",
+        "user_domain_name": "people",
+        "project_domain_name": "projects",
+    }
+    assert (made["cacert"], made["interface"]) == ("/ca.pem", "internal")
+    assert region_options(given)["auth"]["user_domain_name"] == "Default"
     credential = keys("http://k", application_credential_id="a", application_credential_secret="s", username=None)
     assert region_options(credential)["auth"] == {
         "application_credential_id": "a",

@@ -242,11 +242,11 @@ def region_options(config: Mapping[str, Any]) -> dict[str, Any]:
 def of_sdk(error: Exception, *, launching: bool) -> DynamicClusterError:
     """What the SDK raises, as ours. Replies of the services do not come this way, except Keystone's."""
     text = f"{type(error).__name__}: {error}"[:500]
+    if "certificate verify failed" in str(error).lower():  # Keystone's comes as a failure of discovery
+        return BadConfigError(text)
     match error:
         case keystone.HttpError():  # a token was refused, so whatever needed it was not done
             return _of_keystone(error, text)
-        case keystone.SSLError() if "certificate verify failed" in text.lower():
-            return BadConfigError(text)
         case keystone.EndpointNotFound() | sdk.ConfigException() | sdk.EndpointNotFound() | sdk.NotSupported():
             return BadConfigError(text)
         case keystone.AuthPluginException() | keystone.AuthorizationFailure():
