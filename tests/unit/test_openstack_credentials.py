@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from nova_cloud import BASE, RESOURCE, cloud, specs
+from nova_neighbours import SECRET
 from nova_site import Fault, NovaSite, nova_site
 from pydantic import ValidationError
 
+from dynamiccluster.clouds.openstack.adapter import OpenstackCloud
 from dynamiccluster.clouds.openstack.build import build
 from dynamiccluster.config.schema_cloud_openstack import OpenstackConfig
 from dynamiccluster.errors import AuthError, BadConfigError, TransientError
@@ -37,22 +38,31 @@ def test_application_credentials(site: NovaSite) -> None:
         cloud(site, **none, **credential | {"application_credential_secret": "wrong"}).list_instances()
 
 
-def test_clouds_yaml(site: NovaSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clouds_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "clouds.yaml"
-    auth = "username: hpc, password: right, project_name: burst, user_domain_name: Default"
-    file.write_text(
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+    return file
+
+
+def entry(site: NovaSite, password: str = SECRET) -> str:
+    """A clouds.yaml with one cloud, which wants retries and caches."""
+    auth = f"username: hpc, password: {password}, project_name: burst, user_domain_name: Default"
+    return (
         "cache: {expiration_time: 3600, expiration: {server: 3600}}\n"
         "clouds:\n  burst:\n    compute_status_code_retries: 5\n"
         f"    auth: {{{auth}, project_domain_name: Default, auth_url: '{site.url}/identity/v3'}}\n"
     )
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
-    none = dict.fromkeys(("username", "password", "project", "auth_url"))
 
-    def named(name: str) -> Any:
-        return build(
-            "t", {"small": dict(OpenstackConfig.model_validate({**BASE, **none, "cloud": name}))}, "o", SystemClock()
-        )
 
+def named(name: str) -> OpenstackCloud:
+    """By its entry in clouds.yaml alone."""
+    keys = BASE | dict.fromkeys(("username", "password", "project", "auth_url")) | {"cloud": name}
+    return build("t", {"small": dict(OpenstackConfig.model_validate(keys))}, "o", SystemClock())
+
+
+def test_clouds_yaml(site: NovaSite, clouds_file: Path) -> None:
+    clouds_file.write_text(entry(site))
     ours = named("burst")
     assert ours.list_instances().instances == ()
     ours.launch("l", RESOURCE, specs("a-1"))
@@ -64,6 +74,15 @@ def test_clouds_yaml(site: NovaSite, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(site.asked) == asked + 1  # nor are its retries
     with pytest.raises(BadConfigError, match="was not found"):
         named("nope").list_instances()
+
+
+def test_a_password_that_is_mended_in_clouds_yaml_is_used_at_the_next_poll(site: NovaSite, clouds_file: Path) -> None:
+    clouds_file.write_text(entry(site, "wrong"))
+    ours = named("burst")
+    with pytest.raises(AuthError):
+        ours.list_instances()
+    clouds_file.write_text(entry(site))
+    assert ours.list_instances().instances == ()
 
 
 def test_tokens_that_expire_or_are_revoked_are_renewed(site: NovaSite) -> None:
@@ -88,6 +107,11 @@ def test_credentials_that_were_wrong_are_read_again(site: NovaSite) -> None:
 def test_an_unknown_region_is_a_matter_of_configuration(site: NovaSite) -> None:
     with pytest.raises(BadConfigError):
         cloud(site, region_name="nowhere").list_instances()
+
+
+def test_an_interface_that_the_cloud_does_not_have_is_a_matter_of_configuration(site: NovaSite) -> None:
+    with pytest.raises(BadConfigError):
+        cloud(site, interface="internal").list_instances()
 
 
 def test_a_cloud_whose_certificate_is_the_site_s_own_needs_its_file(tmp_path: Path) -> None:
