@@ -45,9 +45,11 @@ class ThrottledError(DynamicClusterError):
 
 
 class CapacityError(DynamicClusterError):
-    """The provider has no machine of this kind at the moment."""
+    """The provider has no machine of this kind at the moment. ``sold_out``: all that were asked for in vain, by the
+    names of their offerings, where a request named several."""
 
     error_class = ErrorClass.CAPACITY
+    sold_out: tuple[str, ...] = ()
 
 
 class QuotaError(DynamicClusterError):

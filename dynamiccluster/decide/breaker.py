@@ -78,6 +78,11 @@ def launch_refused(draft: Draft, resource: Resource, error_class: str, error: st
         draft.breakers[name] = replace(breaker, trial_node="")
 
 
+def sold_out(draft: Draft, resource: Resource, error: str) -> None:
+    """One of several offers that a launch named is empty; what came of the launch is another matter."""
+    _back_off(draft, offering_key(resource), ErrorClass.CAPACITY, error or "sold out", resource.name)
+
+
 def _others_may_fit(draft: Draft, resource: Resource) -> bool:
     """Whether a menu has offers that have not been refused as wrong a while ago."""
     view = draft.snapshot.clouds.get(resource.tenancy)

@@ -42,8 +42,10 @@ def launch_nodes(
 ) -> None:
     """Create the nodes of these ids and their launch requests. Without ``host_names`` they are named by their ids.
 
-    ``offer``: what was chosen, where the resource is a menu. ``whole``: they are of use only together.
+    ``offer``: what was chosen, where the resource is a menu. ``whole``: they are of use only together, and of one kind.
     """
+    if offer is not None and whole:
+        offer = offer.alone
     names = host_names or [f"{resource.name_prefix or resource.name}-{node_id}" for node_id in node_ids]
     batch = draft.policy.limits.launch_batch or len(node_ids)
     for start in range(0, len(node_ids), batch):
@@ -88,6 +90,6 @@ def _new_node(
         state_since_obs=draft.obs(cloud_source(resource.tenancy)),
         action_id=action_id,
         reason=reason,
-        offer=record.offer,
+        offer=record.offer and record.offer.alone,
     )
     return draft.put(node)

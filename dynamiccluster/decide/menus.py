@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from dynamiccluster.decide import breaker, interruptions, limits
 from dynamiccluster.decide.draft import ENGINE, Draft
@@ -30,6 +30,13 @@ LOST_H = 2.0
 
 ALIKE = 1.2
 """``diversified`` spreads over offers that cost at most this many times what the cheapest does."""
+
+MOST_INSTEAD = 19
+"""A launch names at most so many offers besides the one that was chosen."""
+
+MOST_DEARER = 1.5
+"""Each of them costs at most this many times what the chosen one does: about as much as the same cores with four times
+the memory."""
 
 PRIORITIES = 100_000
 """More than any priority: a step between ranks of what counts more."""
@@ -66,6 +73,9 @@ def choices(draft: Draft, resource: Resource) -> list[Offer]:
             size = (offer.capacity, offer.gpu_type, offer.market == SPOT)
             sizes.setdefault(size, []).append(_graded(draft, resource, menu, offer, nodes[offer.offering]))
     found = [_choice(draft, resource, menu, graded) for graded in sizes.values()]
+    if menu.fleet:
+        every = sorted((one for graded in sizes.values() for one in graded), key=lambda one: one.order)
+        found = [_with_others(draft, resource, choice, every) for choice in found]
     return sorted(found, key=lambda choice: (choice.tier, choice.reckoned, choice.key))
 
 
@@ -148,3 +158,29 @@ def _choice(draft: Draft, resource: Resource, menu: Menu, graded: Iterable[_Grad
         closed=first.closed,
         unaffordable=first.unaffordable,
     )
+
+
+def _with_others(draft: Draft, resource: Resource, choice: Offer, every: Sequence[_Graded]) -> Offer:
+    """The choice, naming those of the spot offers that hold whatever it holds and break no limit that it keeps.
+
+    Cores, GPUs and what counts against quotas are the same, memory is not less. A budget counts what was chosen, so
+    that nothing dearer may come of it.
+    """
+    chosen = choice.chosen
+    if chosen is None or not choice.spot or choice.closed or choice.unaffordable:
+        return choice
+    limits = draft.policy.limits
+    most = chosen.price_per_hour * (1.0 if limits.budget_per_hour or limits.budget_per_month else MOST_DEARER)
+    instead: list[CloudOffer] = []
+    for one in every:
+        other = one.offer
+        if one.closed or one.unaffordable or other.market != SPOT or other.offering == chosen.offering:
+            continue
+        if not 0.0 < other.price_per_hour <= most or other.gpu_type != chosen.gpu_type:
+            continue
+        size, quota = draft.memory.capacity_of(resource.offered(other)), other.quota_use
+        same = size.cores == choice.capacity.cores and size.gpus == choice.capacity.gpus
+        billed = quota.cores == chosen.quota_use.cores and quota.gpus == chosen.quota_use.gpus
+        if same and billed and size.memory_mib >= choice.capacity.memory_mib:
+            instead.append(other)
+    return replace(choice, chosen=replace(chosen, instead=tuple(instead[:MOST_INSTEAD])))

@@ -11,6 +11,7 @@ from dynamiccluster.model.offer import Offer
 from dynamiccluster.model.policy import Policy
 from dynamiccluster.model.resource import Resource
 from dynamiccluster.model.view import CloudView
+from dynamiccluster.model.worker_node import WorkerNode
 
 
 def with_offers(
@@ -47,6 +48,20 @@ def offer_named(draft: Draft, resource: str, tenancy: str, offering: str) -> Off
     if known is None or known.menu is None or view is None or not offering:
         return None
     return next((offer for offer in view.offers if offer.resource == resource and offer.offering == offering), None)
+
+
+def given(draft: Draft, node: WorkerNode, offering: str) -> Offer | None:
+    """What a node of a menu is, now that its cloud has said in which offering its machine was placed.
+
+    One that was not asked for is no larger, for all we know, than what was.
+    """
+    chosen = node.offer
+    if chosen is None or not offering or offering == chosen.offering:
+        return chosen
+    launch = draft.launches.get(node.launch_id)
+    asked = launch.offer.named(offering) if launch and launch.offer else None
+    known = asked or offer_named(draft, node.resource, node.tenancy, offering)
+    return known.alone if known else replace(chosen, offering=offering)
 
 
 def _told(policy: Policy, clouds: Mapping[str, CloudView]) -> dict[str, Offer]:

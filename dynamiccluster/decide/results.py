@@ -7,11 +7,13 @@ from dataclasses import replace
 from dynamiccluster.decide import breaker
 from dynamiccluster.decide.draft import ENGINE, Draft
 from dynamiccluster.decide.lifecycle import LEAVING_THE_SCHEDULER, NodeEvent, apply
+from dynamiccluster.decide.offers import given
 from dynamiccluster.errors import ErrorClass
 from dynamiccluster.model.action import HOOKS, ActionKind, ActionResult, Outcome
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.launch import Launch, LaunchState
-from dynamiccluster.model.resource import Provisioning
+from dynamiccluster.model.offer import Offer
+from dynamiccluster.model.resource import Provisioning, Resource
 from dynamiccluster.model.retry import Pause
 from dynamiccluster.model.worker_node import COUNTED, HoldWhy, NodeState, WorkerNode
 
@@ -142,8 +144,10 @@ def _launch(draft: Draft, result: ActionResult) -> None:
             node = draft.put(replace(node, action_id=""))
         if node.state in (NodeState.REQUESTED, NodeState.UNSETTLED):
             waiting.append(node)
-    resource = draft.resource(launch.resource).offered(launch.offer)
     offering = result.offering or (launch.offer.offering if launch.offer else "")
+    resource = _asked(draft, launch, offering)
+    for name in result.sold_out:
+        breaker.sold_out(draft, _asked(draft, launch, name), result.message)
     match result.outcome:
         case Outcome.DONE:
             _launch_done(draft, result, launch, waiting, offering)
@@ -161,6 +165,12 @@ def _launch(draft: Draft, result: ActionResult) -> None:
             _launch_unknown(draft, launch, waiting, result)
 
 
+def _asked(draft: Draft, launch: Launch, offering: str) -> Resource:
+    """The resource as that one of the offers that the launch named; as the chosen one, if it is none of them."""
+    named = launch.offer.named(offering) if launch.offer else None
+    return draft.resource(launch.resource).offered(named or launch.offer)
+
+
 def _launch_unknown(draft: Draft, launch: Launch, waiting: list[WorkerNode], result: ActionResult) -> None:
     """Nobody knows. Repeated where that is harmless, but not for ever: then the cloud's lists must settle it."""
     attempts = 1 + max((node.attempts for node in waiting if node.state is NodeState.UNSETTLED), default=0)
@@ -175,8 +185,9 @@ def _launch_unknown(draft: Draft, launch: Launch, waiting: list[WorkerNode], res
 
 def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: list[WorkerNode], offering: str) -> None:
     """Machines came into being, perhaps fewer than asked: for what its cloud says, or else for lack of capacity."""
-    resource = draft.resource(launch.resource).offered(launch.offer)
+    resource = _asked(draft, launch, offering)
     unbound = {node.node_id: node for node in waiting}
+    got: list[Offer | None] = []  # of each node that got its machine
     taken = {node.instance_id for node in draft.nodes.values() if node.instance_id and node.tenancy == launch.tenancy}
     for made in result.instances:
         if made.instance_id in taken:
@@ -186,6 +197,8 @@ def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: li
             node = unbound.pop(next(iter(unbound)))
         if node is None:
             continue  # bound already by the list, or not asked for: the list will show it
+        offer = given(draft, node, made.offering)
+        got.append(offer)
         apply(
             draft,
             node.node_id,
@@ -196,6 +209,7 @@ def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: li
             address=made.address or node.address,
             host_name=made.host_name or node.host_name,
             billed_from_at=draft.now,
+            offer=offer,
         )
     for node in unbound.values():
         said = f"{result.error_class}: {result.message}" if result.error_class else ""
@@ -204,7 +218,8 @@ def _launch_done(draft: Draft, result: ActionResult, launch: Launch, waiting: li
         why = result.message or "fewer machines than asked"
         breaker.launch_refused(draft, resource, result.error_class or ErrorClass.CAPACITY, why, offering)
     elif result.instances:
-        breaker.launched(draft, resource)
+        for offer in dict.fromkeys(got or [launch.offer]):
+            breaker.launched(draft, draft.resource(launch.resource).offered(offer))
     close(draft, launch, LaunchState.SETTLED)
 
 

@@ -13,6 +13,7 @@ from dynamiccluster.clouds.base import AllOrNothing, Cloud
 from dynamiccluster.engine.lastwords import MOST_CONSOLES, last_words
 from dynamiccluster.errors import (
     BadConfigError,
+    CapacityError,
     DynamicClusterError,
     ErrorClass,
     NotFoundError,
@@ -155,12 +156,18 @@ class Actuator:
     async def _carry(self, action: Action) -> None:
         made: list[LaunchedInstance] = []
         lacking: list[Exception] = []
+        sold_out: list[str] = []
 
         def call() -> None:
-            reply = self._do(action)
+            try:
+                reply = self._do(action)
+            except CapacityError as error:
+                sold_out.extend(error.sold_out)
+                raise
             made.extend(_machines(reply))
             if isinstance(reply, PartialLaunch):
                 lacking.append(reply.error)
+                sold_out.extend(reply.error.sold_out if isinstance(reply.error, CapacityError) else ())
 
         text = f"{action.kind} {action.host_name or action.resource}".strip()
         outcome, error_class, message, offering = await self._call(self._group(action), action.kind, text, call)
@@ -169,7 +176,7 @@ class Actuator:
             offering = str(getattr(error, "offering", ""))
             log.warning("%s: %d of %d machines: %s: %s", text, len(made), len(action.specs), error_class, message)
         self._probe("before-record")
-        self._report(action, outcome, error_class, message, tuple(made), offering)
+        self._report(action, outcome, error_class, message, tuple(made), offering, sold_out=tuple(sold_out))
 
     async def _call(
         self, group: str, kind: ActionKind, text: str, call: Callable[[], None]
@@ -204,6 +211,7 @@ class Actuator:
         instances: tuple[LaunchedInstance, ...] = (),
         offering: str = "",
         console: str = "",
+        sold_out: tuple[str, ...] = (),
     ) -> None:
         self._on_result(
             ActionResult(
@@ -219,6 +227,7 @@ class Actuator:
                 instances=instances,
                 offering=offering,
                 console=console,
+                sold_out=sold_out,
             )
         )
 

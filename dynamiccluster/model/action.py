@@ -99,7 +99,8 @@ class LaunchedInstance:
 
 
 class PartialLaunch(tuple[LaunchedInstance, ...]):
-    """A launch reply of fewer machines than asked, by a cloud that says why there are no more."""
+    """A launch reply of fewer machines than asked, by a cloud that says why there are no more; or of all of them, of
+    which some are not what was asked for first, as that was sold out."""
 
     error: Exception  # what the launch would have raised, had the first machine met with it
 
@@ -126,4 +127,5 @@ class ActionResult:
     resource: str = ""
     instances: tuple[LaunchedInstance, ...] = field(default=())  # LAUNCH: fewer than asked = partial success
     offering: str = ""  # LAUNCH refused for capacity: which offering is empty
+    sold_out: tuple[str, ...] = ()  # LAUNCH: more offerings that were asked for and are empty
     console: str = ""  # TERMINATE: the end of the machine's console, where that was wanted and could be had

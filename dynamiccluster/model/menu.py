@@ -30,4 +30,5 @@ class Menu:
     try_spot_s: float = 15.0  # after so long without spot capacity for waiting work, on-demand; negative = never spot
     spot_settle_s: float = 60.0  # a spot node counts as stable from this age on: an end before says that spot is scarce
     priced: bool = True  # whether the cloud tells what its offers cost; else the configuration does, and 0 is nothing
+    fleet: bool = False  # a spot launch names several offers, of which the cloud takes the one it has most of
     on_demand: bool = True  # whether on-demand offers may be taken at all (spot_fallback: none)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dynamiccluster.model.capacity import Capacity
@@ -29,6 +29,16 @@ class Offer:
     market: str = ""  # "spot" or "on-demand"; "" = there is no such difference
     priority: int = 0  # among the offers of one menu, lower is better; before the price
     billed: Capacity | None = None  # what it uses of the cloud's quota; None = as much as jobs may use of it
+    instead: tuple[Offer, ...] = ()  # of a chosen one: what does as well, the best first; the cloud takes its pick
+
+    @property
+    def alone(self) -> Offer:
+        """The same, without what does as well."""
+        return replace(self, instead=()) if self.instead else self
+
+    def named(self, offering: str) -> Offer | None:
+        """Which of it and what does as well has that name."""
+        return next((one for one in (self, *self.instead) if one.offering == offering), None)
 
     @property
     def quota_use(self) -> Capacity:

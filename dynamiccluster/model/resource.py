@@ -78,6 +78,7 @@ class Resource:
     waits_s: float = 0.0  # while its spot instances are sold out, work that suits it goes nowhere worse for so long
     menu: Menu | None = None  # it is one of many kinds of machine, chosen for each demand among the cloud's offers
     billed: Capacity | None = None  # what a node uses of the cloud's quota; None = as much as jobs may use of it
+    instead: tuple[Offer, ...] = ()  # of one that is launched: offers that do as well as ``offering``
 
     @property
     def word(self) -> str:
@@ -108,6 +109,7 @@ class Resource:
             price_per_hour=offer.price_per_hour or self.price_per_hour,
             offering=offer.offering,
             billed=offer.billed,
+            instead=offer.instead,
         )
 
     def numbered(self, number: int) -> str:
