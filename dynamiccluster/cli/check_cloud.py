@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dynamiccluster.cli import exits
-from dynamiccluster.cli.common import emit, screen, table
+from dynamiccluster.cli.common import config_option, emit, screen, table
 from dynamiccluster.cli.places import DEFAULT_CONFIG
 from dynamiccluster.cli.text import clean
 from dynamiccluster.model.check import Finding, FindingState
@@ -24,10 +25,10 @@ _CODES = {FindingState.WRONG: exits.BAD_CONFIG, FindingState.DENIED: exits.FORBI
 
 
 @click.command("check-cloud", epilog=exits.TEXT)
-@click.argument("resources", metavar="[RESOURCE]...", nargs=-1)
-@click.option("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, show_default=True, help="Configuration.")
+@click.argument("words", metavar="[FILE] [RESOURCE]...", nargs=-1)
+@config_option()
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
-def check_cloud(resources: tuple[str, ...], config: str, output: str) -> None:
+def check_cloud(words: tuple[str, ...], config: str | None, output: str) -> None:
     """See whether each RESOURCE (all, if none is named) could be launched: credentials, image, type, network, quota,
     permissions. Nothing is launched or changed.
 
@@ -35,7 +36,8 @@ def check_cloud(resources: tuple[str, ...], config: str, output: str) -> None:
     """
     from dynamiccluster.config.load import load
 
-    loaded = load(config)
+    file, resources = (config, words) if config else _file_first(words)
+    loaded = load(file)
     known = loaded.policy.resources
     for name in resources:
         if name not in known:
@@ -50,6 +52,12 @@ def check_cloud(resources: tuple[str, ...], config: str, output: str) -> None:
             _show(name, several)
         click.echo(_summary(states))
     click.get_current_context().exit(verdict(states))
+
+
+def _file_first(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The file, if the first word is what no resource is called; and the resources."""
+    named = bool(words) and (os.sep in words[0] or words[0].endswith((".yaml", ".yml")) or os.path.isfile(words[0]))
+    return (words[0], words[1:]) if named else (DEFAULT_CONFIG, words)
 
 
 def findings(loaded: Loaded, name: str) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dynamiccluster.cli import exits
-from dynamiccluster.cli.common import emit, screen, table
+from dynamiccluster.cli.common import emit, of_file, screen, table
 from dynamiccluster.cli.text import clean
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, UnknownOutcomeError
 from dynamiccluster.model.check import CheckResult, CheckState, CommandCheck
@@ -26,18 +26,19 @@ _DENIED = re.compile(
 )
 _NO_PROGRAM = re.compile(r"not found|No such file or directory")
 _WORST = (CheckState.MISSING, CheckState.DENIED, CheckState.FAILED, CheckState.SLOW)
+SCRIPT = "the site's script is there; it was not run"
 _LONGEST = 240  # characters of a message in the table: programs answer with pages of help; JSON has all of it
 _CODES = {CheckState.MISSING: exits.BAD_CONFIG, CheckState.DENIED: exits.FORBIDDEN}
 
 
 @click.command("check-cluster", epilog=exits.TEXT)
-@click.argument("file")
+@of_file
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
 def check_cluster(file: str, output: str) -> None:
     """Try every command that a configuration FILE names, once. Nothing is started or changed.
 
-    Commands of the scheduler are run with questions; the site's own scripts, which could change something, are only
-    looked for. Run it as the user that the service will have.
+    Commands of the scheduler are run with questions; the site's own scripts, those of clouds and notifications too,
+    could change something and are only looked for. Run it as the user that the service will have.
     """
     from dynamiccluster.config.load import load
     from dynamiccluster.kit.runner import SubprocessRunner
@@ -76,7 +77,33 @@ def _scripts(settings: Settings) -> Iterator[CommandCheck]:
     }
     for key, template in templates.items():
         if template:
-            yield CommandCheck(key, tuple(shlex.split(template)), "the site's script is there", look_only=True)
+            yield CommandCheck(key, tuple(shlex.split(template)), SCRIPT, look_only=True)
+    yield from _of_clouds(settings)
+    yield from _of_plugins(settings)
+
+
+def _of_clouds(settings: Settings) -> Iterator[CommandCheck]:
+    """Commands of clouds; each once, however many resources name it."""
+    seen: set[tuple[str, ...]] = set()
+    for name, item in settings.cloud.items():
+        for key in ("list", "launch", "terminate", "offers", "console", "worker"):
+            command = getattr(item.config, f"{key}_command", None)
+            if command and command not in seen:
+                seen.add(command)
+                yield CommandCheck(f"cloud.{name}.config.{key}_command", tuple(command), SCRIPT, look_only=True)
+
+
+def _of_plugins(settings: Settings) -> Iterator[CommandCheck]:
+    """What notifications and the checker run. Their arguments are theirs: what is odd, check-config says."""
+    for name, item in settings.plugins.items():
+        script = item.arguments.get("script") if item.class_name.rpartition(".")[2] in ("notify", "Notifier") else None
+        if isinstance(script, list) and script and all(isinstance(word, str) for word in script):
+            yield CommandCheck(f"plugins.{name}.arguments.script", tuple(script), SCRIPT, look_only=True)
+    wanted = settings.general.config_checker
+    command = wanted.plugin.arguments.get("command") if wanted and wanted.plugin else None
+    if isinstance(command, str) and command.split():
+        key = "dynamic-cluster.config-checker.plugin.arguments.command"
+        yield CommandCheck(key, tuple(command.split()), SCRIPT, look_only=True)
 
 
 def tried(check: CommandCheck, runner: Runner, limit_s: float, poll_s: float) -> CheckResult:

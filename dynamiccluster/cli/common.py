@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dynamiccluster.cli import exits
+from dynamiccluster.cli.places import DEFAULT_CONFIG
 from dynamiccluster.cli.text import clean
 from dynamiccluster.client.problems import (
     AnswerError,
@@ -98,6 +99,26 @@ def _client(connect: str | None, token_file: str | None) -> Client:
         return Client(connect or find(), token)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--connect") from error
+
+
+def of_file(verb: Verb) -> Verb:
+    """Give a verb that reads a configuration the way to name it: ``-c FILE``, or FILE alone; it gets ``file``."""
+
+    @click.argument("alone", metavar="[FILE]", type=click.Path(), required=False)
+    @config_option()
+    @functools.wraps(verb)
+    def wrapped(*args: Any, alone: str | None, config: str | None, **kwargs: Any) -> Any:
+        if alone and config:
+            raise click.UsageError(f"two files, {clean(config)} and {clean(alone)}: name one")
+        return verb(*args, file=alone or config or DEFAULT_CONFIG, **kwargs)
+
+    return wrapped  # type: ignore[return-value]  # click reads the signature at run time
+
+
+def config_option() -> Callable[[Verb], Verb]:
+    """``-c FILE``; ``None`` if it is not given."""
+    told = f"Configuration; FILE alone means the same. [default: {DEFAULT_CONFIG}]"
+    return click.option("-c", "--config", metavar="FILE", type=click.Path(), help=told)
 
 
 def emit(document: object, *, lines: bool = False) -> None:

@@ -47,13 +47,16 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "slurm-resume": (RUN, "slurm", "Slurm's ResumeProgram."),
     "slurm-suspend": (RUN, "slurm", "Slurm's SuspendProgram."),
     "xwo-config": (RUN, "xwo", "Group EC2's machine types into pools, from XWO's configuration."),
-    "check-cluster": (RUN, "check_cluster", "Try every command of a configuration once, changing nothing."),
+    "check-cluster": (RUN, "check_cluster", "Try the scheduler's commands once, look for scripts; change nothing."),
     "check-cloud": (RUN, "check_cloud", "See whether resources could be launched, without launching."),
     "token": (RUN, "token", "Make, list and revoke tokens of the REST API."),
     "import": (RUN, "importing", "Make a configuration from Cloud Scheduler's cloud_resources.conf."),
 }
 """Verb -> section of the help, module, help line. The module calls it as here, with ``_`` for ``-``
 and behind what is a word of Python."""
+
+OF_A_FILE = frozenset({"check-config", "check-cluster", "check-cloud", "slurm-config", "xwo-config"})
+"""Verbs that read a configuration themselves."""
 
 
 class LazyGroup(click.Group):
@@ -140,9 +143,9 @@ def main(
     elif ctx.invoked_subcommand == "serve":
         ctx.default_map = {"serve": asked}
     elif asked:
-        raise click.UsageError(
-            f"-b, -f, -p, -c, -v and -q run the service; {ctx.invoked_subcommand} takes none of them"
-        )
+        told = f"-b, -f, -p, -c, -v and -q run the service; before {ctx.invoked_subcommand} they mean nothing"
+        behind = f"; put -c behind it: dynamiccluster {ctx.invoked_subcommand} -c FILE" if config else ""
+        raise click.UsageError(told + (behind if ctx.invoked_subcommand in OF_A_FILE else ""))
 
 
 def cloud_status() -> None:

@@ -8,26 +8,28 @@ from pathlib import Path
 import click
 
 from dynamiccluster.cli import exits
-from dynamiccluster.cli.common import emit
+from dynamiccluster.cli.common import config_option, emit, of_file
 from dynamiccluster.cli.places import DEFAULT_CONFIG, DEFAULT_PIDFILE
 from dynamiccluster.cli.text import clean
 
 
 @click.command()
+@click.argument("file", metavar="[FILE]", required=False)
 @click.option("-b", "--background", is_flag=True, help="Go into the background.")
 @click.option("-f", "--foreground", is_flag=True, help="Stay in the foreground (the default).")
 @click.option("-p", "--pidfile", metavar="FILE", help=f"Pid file. [default with -b: {DEFAULT_PIDFILE}]")
-@click.option("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, show_default=True, help="Configuration.")
+@config_option()
 @click.option("-v", "--verbose", count=True, help="Log more; may be repeated.")
 @click.option("-q", "--quiet", count=True, help="Log less; may be repeated.")
 @click.option(
     "--speed", type=click.FloatRange(min=0.01, max=1000), default=1.0, help="Simulated clusters: time factor."
 )
 def serve(
+    file: str | None = None,
     background: bool = False,
     foreground: bool = False,
     pidfile: str | None = None,
-    config: str = DEFAULT_CONFIG,
+    config: str | None = None,
     verbose: int = 0,
     quiet: int = 0,
     speed: float = 1.0,
@@ -38,7 +40,9 @@ def serve(
 
     if background and foreground:
         raise click.UsageError("-b and -f exclude each other")
-    path = str(Path(config).absolute())
+    if file and config:
+        raise click.UsageError(f"two files, {clean(config)} and {clean(file)}: name one")
+    path = str(Path(file or config or DEFAULT_CONFIG).absolute())
     _require_good(path)
     if background:
         _require_log(path)
@@ -78,14 +82,20 @@ def _require_log(path: str) -> None:
 
 
 @click.command("check-config", epilog=exits.TEXT)
-@click.argument("file")
+@of_file
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
 def check_config(file: str, output: str) -> None:
-    """Check a configuration FILE and print every problem at once. Nothing is started or changed."""
+    """Check the configuration in FILE and print every problem at once, with its line. Nothing is started or changed.
+
+    Plug-ins are loaded, tokens and certificates read, as at the start: run it as the user that the service will have.
+    """
     from dynamiccluster.config.adapters import CLOUDS, SCHEDULERS
     from dynamiccluster.config.check import check, render
+    from dynamiccluster.config.load import load
+    from dynamiccluster.rehearsal import problems_of
 
     problems, notices = check(file, schedulers=SCHEDULERS, clouds=CLOUDS)
+    problems = problems or problems_of(load(file))
     if output == "json":
         emit(
             {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dynamiccluster.cli import exits, slurm_hook
-from dynamiccluster.cli.places import DEFAULT_CONFIG
+from dynamiccluster.cli.common import of_file
 from dynamiccluster.cli.text import clean
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def slurm_suspend(hosts: tuple[str, ...], connect: str) -> None:
 
 
 @click.command("slurm-config", epilog=exits.TEXT)
-@click.option("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, show_default=True, help="Configuration.")
+@of_file
 @click.option(
     "--check",
     "existing",
@@ -47,17 +47,17 @@ def slurm_suspend(hosts: tuple[str, ...], connect: str) -> None:
     help="Compare with this file instead, and say what is missing or wrong.",
 )
 @click.option("--programs", "directory", metavar="DIR", help="Where slurm-resume and slurm-suspend are to be.")
-def slurm_config(config: str, existing: str | None, directory: str | None) -> None:
+def slurm_config(file: str, existing: str | None, directory: str | None) -> None:
     """Print the part of slurm.conf that a configuration needs. Nothing is changed."""
     from dynamiccluster.config.load import load
     from dynamiccluster.config.schema_cluster_slurm import SlurmCluster
     from dynamiccluster.schedulers.slurm.conf_check import problems_in
     from dynamiccluster.schedulers.slurm.conf_text import slurm_conf
 
-    found = load(config)
+    found = load(file)
     cluster = found.settings.cluster
     if not isinstance(cluster, SlurmCluster):
-        raise exits.Failure(f"{config}: cluster.type is {cluster.type}, not slurm", exits.BAD_CONFIG)
+        raise exits.Failure(f"{clean(file)}: cluster.type is {cluster.type}, not slurm", exits.BAD_CONFIG)
     text = slurm_conf(
         found.policy,
         _programs(directory, found.settings.general.admin_server.socket or ""),

@@ -11,9 +11,22 @@ import click
 from dynamiccluster.cli import exits
 from dynamiccluster.cli.text import clean, clean_lines
 
+_NO_CREDENTIALS = (
+    "Asking EC2 needs credentials that may do ec2:DescribeInstanceTypes (aws configure, AWS_PROFILE); or give --types "
+    "FILE with what `aws ec2 describe-instance-types` printed elsewhere"
+)
+_OFFLINE = "Without EC2: --types FILE, with what `aws ec2 describe-instance-types` printed elsewhere"
+
 
 @click.command("xwo-config", epilog=exits.TEXT)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("alone", metavar="[FILE]", type=click.Path(exists=True, dir_okay=False), required=False)
+@click.option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="XWO's configuration; FILE alone means the same.",
+)
 @click.option(
     "--format",
     "form",
@@ -32,13 +45,22 @@ from dynamiccluster.cli.text import clean, clean_lines
 @click.option("--region", help="Region to ask. [default: that of AvailabilityZone]")
 @click.option("--endpoint-url", hidden=True, help="Where EC2 is asked.")
 def xwo_config(
-    file: str, form: str, types_file: str | None, save: str | None, region: str | None, endpoint_url: str | None
+    alone: str | None,
+    config: str | None,
+    form: str,
+    types_file: str | None,
+    save: str | None,
+    region: str | None,
+    endpoint_url: str | None,
 ) -> None:
     """Print what comes of the machine types in FILE (slurm: Xwo:), grouped by cores and memory. Nothing is changed."""
     from dynamiccluster.config import xwo
     from dynamiccluster.config.xwo_text import as_cloud, as_json, slurm_conf
-    from dynamiccluster.errors import BadConfigError
+    from dynamiccluster.errors import AuthError, BadConfigError, DynamicClusterError
 
+    if bool(alone) == bool(config):
+        raise click.UsageError("name one file: dynamiccluster xwo-config -c FILE")
+    file = alone or config or ""
     try:
         wanted = xwo.read(_text(file))
         region = region or (wanted.AvailabilityZone or "").rstrip("abcdefghijklmnopqrstuvwxyz")
@@ -51,6 +73,10 @@ def xwo_config(
         made = xwo.grouped(wanted, xwo.machines_of(described))
     except BadConfigError as error:
         raise exits.Failure(f"{clean(file)}: {clean_lines(str(error))}", exits.BAD_CONFIG) from error
+    except AuthError as error:
+        raise exits.Failure(f"{clean(error)}. {_NO_CREDENTIALS}", exits.FORBIDDEN) from error
+    except DynamicClusterError as error:
+        raise exits.Failure(f"{clean(error)}. {_OFFLINE}", exits.FAILED) from error
     notices = list(made.notices)
     match form:
         case "slurm.conf":

@@ -11,6 +11,8 @@ from dynamiccluster.clouds.aws.check import check as check_aws
 from dynamiccluster.clouds.aws.menu_check import check_menu
 from dynamiccluster.clouds.base import Cloud
 from dynamiccluster.clouds.command import build as command
+from dynamiccluster.clouds.command.check import check as check_command
+from dynamiccluster.clouds.command.check import program
 from dynamiccluster.clouds.local import LocalCloud
 from dynamiccluster.clouds.netns import BridgeNetwork
 from dynamiccluster.clouds.openstack import build as openstack
@@ -66,8 +68,12 @@ def check_resource(
             return check_menu(resource, config, cluster_id)
         case "openstack":
             return check_openstack(resource, config, cluster_id)
+        case "command":
+            return check_command(resource, config, cluster_id, runner)
+        case "local":
+            return (program("worker_command", config["worker_command"]),)
         case _:
-            return (Finding(f"type {kind}", FindingState.UNKNOWN, "there is nothing to look at before a launch"),)
+            return (Finding(f"type {kind}", FindingState.OK, "needs nothing that could be missing"),)
 
 
 def _local(

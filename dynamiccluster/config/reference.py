@@ -25,8 +25,9 @@ Written from the schema by `python -m dynamiccluster.config.reference > docs/con
 edited by hand.
 
 The service reads one YAML file, by default `/etc/dynamiccluster/dynamiccluster.yaml`. The command
-`dynamiccluster check-config FILE` names every problem of a file at once. Files of the original Dynamic Cluster load as
-they are: see [compatibility](compatibility.md). Commented examples: `config/dynamiccluster.yaml`, `config/demo.yaml`.
+`dynamiccluster check-config -c FILE` names every problem of a file at once. Files of the original Dynamic Cluster load
+as they are: see [compatibility](compatibility.md). Examples with comments:
+`config/dynamiccluster.yaml`, `config/demo.yaml`.
 
 Rules that hold everywhere:
 

@@ -10,11 +10,16 @@ from typing import Any
 from dynamiccluster.errors import BadConfigError
 
 
+class ArgumentsError(BadConfigError):
+    """The class is there; what it is to be made with does not suit it."""
+
+
 def instantiate(class_path: str, arguments: Mapping[str, Any], methods: Sequence[str]) -> Any:
     """An object of the class at ``class_path``, called with ``arguments`` by name, that has all ``methods``.
 
-    :raises BadConfigError: there is no such module or class, it does not take these arguments, its constructor
-        fails, or a method is missing. The sentence says which; argument values are never in it.
+    :raises BadConfigError: there is no such module or class, or a method is missing.
+    :raises ArgumentsError: it does not take these arguments, or its constructor fails. The sentence says which;
+        argument values are never in it, unless the constructor's own words hold them.
     """
     module_name, _, class_name = class_path.rpartition(".")
     if not module_name or not all(part.isidentifier() for part in class_path.split(".")):
@@ -32,13 +37,13 @@ def instantiate(class_path: str, arguments: Mapping[str, Any], methods: Sequence
     try:
         inspect.signature(found).bind(**arguments)
     except TypeError as error:
-        raise BadConfigError(f"{class_path}: these arguments do not fit: {error}") from error
+        raise ArgumentsError(f"{class_path}: these arguments do not fit: {error}") from error
     try:
         return found(**arguments)
     except BadConfigError as error:
-        raise BadConfigError(f"{class_path}: {error}") from error
+        raise ArgumentsError(f"{class_path}: {error}") from error
     except Exception as error:
-        raise BadConfigError(f"{class_path} cannot be made: {_said(error)}") from error
+        raise ArgumentsError(f"{class_path} cannot be made: {_said(error)}") from error
 
 
 def _said(error: Exception) -> str:

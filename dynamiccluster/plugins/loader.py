@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from dynamiccluster.errors import BadConfigError
-from dynamiccluster.kit.loading import instantiate
+from dynamiccluster.kit.loading import ArgumentsError, instantiate
 from dynamiccluster.plugins.base import Plugin
 
 GROUP = "dynamiccluster.plugins"
@@ -18,14 +18,15 @@ def load_plugin(name: str, class_path: str, arguments: Mapping[str, Any]) -> Plu
     """The plug-in ``name``. ``class_path``: a dotted path, or a name from the entry points of :data:`GROUP`.
 
     :raises BadConfigError: it cannot be made; the sentence names it and says why.
+    :raises ArgumentsError: because of its arguments.
     """
     try:
         plugin: Plugin = instantiate(_path(class_path), arguments, methods=("observe", "close"))
     except BadConfigError as error:
-        raise BadConfigError(f"plug-in {name}: {error}") from error
+        raise type(error)(f"plug-in {name}: {error}") from error
     interval_s = getattr(plugin, "interval_s", None)
     if isinstance(interval_s, bool) or not isinstance(interval_s, int | float) or not interval_s >= 1:
-        raise BadConfigError(f"plug-in {name}: {class_path} has no interval_s of at least 1 second, but {interval_s!r}")
+        raise ArgumentsError(f"plug-in {name}: {class_path} has no interval_s of at least 1 second, but {interval_s!r}")
     return plugin
 
 

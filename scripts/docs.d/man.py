@@ -66,8 +66,9 @@ def _verb(name: str, summary: str, parent: click.Context) -> list[str]:
 
 
 def _options(command: click.Command, context: click.Context) -> list[str]:
-    records = [param.get_help_record(context) for param in command.get_params(context)]
-    return [line for record in records if record for line in (".TP", rf"\fB{_text(record[0])}\fR", _text(record[1]))]
+    records = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
+    told = [record for record in records if record[1]]  # what an argument is, the text above says
+    return [line for record in told for line in (".TP", rf"\fB{_text(record[0])}\fR", _text(record[1]))]
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -132,3 +132,39 @@ def test_a_packet_that_could_not_be_sent_wakes_nobody(script: Any, tmp_path: Pat
     with pytest.raises(script.SiteError, match="cannot be sent"):
         script.launch(settings, wish)
     assert json.loads((tmp_path / "machines.json").read_text()) == {}
+
+
+def blades(place: Path, **more: Any) -> dict[str, Any]:
+    """Settings with two machines that nobody uses."""
+    password = place / "password"
+    password.write_text("hunter2")
+    common = {"user": "admin", "password_file": str(password), "ipmitool": ["true"], **more}
+    return {
+        "state_dir": str(place),
+        "defaults": common,
+        "machine": [{"name": "a", "bmc": "10.0.0.1"}, {"name": "b", "bmc": "10.0.0.2"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"ipmitool": ["/nonexistent/ipmitool"]}, "no program /nonexistent/ipmitool"),
+        ({"password_file": "/nonexistent/password"}, "/nonexistent/password is not there"),
+        ({"power": "commands", "on": ["nosuch"], "off": ["true"], "status": ["true"]}, "no program nosuch"),
+    ],
+)
+def test_a_list_that_could_ask_nobody_is_an_error(script: Any, tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    """Even before the first machine is in use: else all looks well until the first launch."""
+    with pytest.raises(script.SiteError, match=said) as caught:
+        script.listed(blades(tmp_path, **more), {})
+    assert caught.value.kind == "bad-config"
+
+
+def test_one_machine_that_cannot_be_asked_spoils_no_list(
+    script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = blades(tmp_path)
+    settings["machine"][1]["password_file"] = "/nonexistent"
+    assert script.listed(settings, {})["quota"]["max_instances"] == 2
+    assert "b: /nonexistent is not there" in capsys.readouterr().err
