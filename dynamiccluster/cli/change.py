@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import click
@@ -40,7 +41,7 @@ def do_each(names: tuple[str, ...], do: Callable[[str], Document], as_json: bool
 
 def _told(target: str, message: str) -> str:
     """The message, after its target's name unless it says that itself."""
-    named = target in message.replace(":", " ").replace(",", " ").split()
+    named = target in re.sub(r"[:;,'()]", " ", message).split()
     return clean(message) if named else f"{clean(target)}: {clean(message)}"
 
 

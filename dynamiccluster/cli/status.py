@@ -22,14 +22,15 @@ HEIGHT_FOR_PIPES = 1000
 @click.option(
     "-i", "--interval", type=click.FloatRange(0.2, 3600), default=2.0, show_default=True, help="Seconds between frames."
 )
+@click.option("--note", default="", hidden=True, help="A line above the live view, of whoever starts it.")
 @talks
-def status(watch: bool, interval: float, client: Client, as_json: bool) -> None:
+def status(watch: bool, interval: float, note: str, client: Client, as_json: bool) -> None:
     """The cluster at a glance: what waits, what works, what is on its way, what is wrong, what just happened."""
     if as_json:
         emit(client.get("api", "v1", "status"))
         return
     if watch and sys.stdout.isatty():
-        _live(client, interval, pause)
+        _live(client, interval, pause, note)
         return
     from dynamiccluster.cli.frame import frame
 
@@ -47,19 +48,23 @@ def look(client: Client) -> Document:
     }
 
 
-def _live(client: Client, interval: float, wait: Callable[[float], None]) -> None:
+def _live(client: Client, interval: float, wait: Callable[[float], None], note: str = "") -> None:
     """Frames until Ctrl-C. When the service goes away, the last frame stays and says so."""
+    from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
     from dynamiccluster.cli.frame import frame
 
     out = screen()
+    first = [Text(clean(note), style="reverse", no_wrap=True, overflow="ellipsis")] if note else []
     picture, trouble = look(client), ""
     with Live(console=out, screen=True, auto_refresh=False) as display:
         try:
             while True:
                 width, height = out.size
-                display.update(frame(picture, width, height, out.encoding, trouble), refresh=True)
+                below = frame(picture, width, height - len(first), out.encoding, trouble)
+                display.update(Group(*first, below), refresh=True)
                 wait(interval)
                 try:
                     picture, trouble = look(client), ""

@@ -133,8 +133,8 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def with_token(config: Path) -> str:
-    """Let people log in to the dashboard: a token that ends with the demo."""
+def with_token(config: Path) -> Path:
+    """Let people log in to the dashboard: a token that ends with the demo. The file that holds it, theirs alone."""
     secret, token = make_token("demo", Role.ADMIN)
     tokens = config.with_name("tokens")
     tokens.touch(mode=0o600)
@@ -145,7 +145,10 @@ def with_token(config: Path) -> str:
     if not count:
         raise SystemExit(f"{config} has no port")
     config.write_text(text, encoding="utf-8")
-    return secret
+    held = config.with_name("token")
+    held.touch(mode=0o600)
+    held.write_text(secret + "\n", encoding="utf-8")
+    return held
 
 
 def dashboard() -> str:
@@ -195,7 +198,8 @@ def play(scene: Scene, scratch: Path, speed: float, port: int, seconds: float) -
         print(
             f"running at {speed:g} times the speed of life; Ctrl-C ends it\n"
             f"  dashboard   http://127.0.0.1:{port}/dashboard   ({page})\n"
-            f"  to change   log in there with {token}\n"
+            f"  to change   log in there with {token.read_text(encoding='utf-8').strip()}\n"
+            f"              which stands in {token}, too\n"
             f"  REST API    http://127.0.0.1:{port}/api/v1/status\n"
             f"  more verbs  .venv/bin/dynamiccluster explain JOB --connect {client.where}\n"
             f"  log         {log}",
@@ -203,7 +207,8 @@ def play(scene: Scene, scratch: Path, speed: float, port: int, seconds: float) -
         )
         if sys.stdout.isatty():
             time.sleep(min(3.0, seconds or 3.0))  # long enough to read the lines above
-            return watch(client, service, log, until)
+            note = f"Dashboard: http://127.0.0.1:{port}/dashboard  To log in: cat {shown(token)}  Ctrl-C ends it"
+            return watch(client, service, log, until, note)
         return follow(client, service, log, until)
     except KeyboardInterrupt:
         return 0
@@ -228,9 +233,14 @@ def wait_until_it_answers(client: Client, service: subprocess.Popen[bytes]) -> b
     return False
 
 
-def watch(client: Client, service: subprocess.Popen[bytes], log: Path, until: float | None) -> int:
-    """The live view, as anybody would start it."""
-    view = subprocess.Popen([*COMMAND, "status", "--watch", "--connect", client.where])
+def shown(path: Path) -> str:
+    """As somebody in this directory would write it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def watch(client: Client, service: subprocess.Popen[bytes], log: Path, until: float | None, note: str) -> int:
+    """The live view, as anybody would start it, with a line above: what was printed before is out of sight."""
+    view = subprocess.Popen([*COMMAND, "status", "--watch", "--note", note, "--connect", client.where])
     try:
         while view.poll() is None and service.poll() is None and (until is None or time.monotonic() < until):
             time.sleep(0.2)

@@ -215,7 +215,7 @@ def test_words_that_the_service_does_not_know_are_wrong_usage(api: Live, words: 
 
 def test_names_are_not_said_twice(api: Live) -> None:
     result = run("freeze", "nosuch")
-    assert result.stderr == "resource nosuch not found\n"
+    assert result.stderr == "there is no resource 'nosuch'; there are fast, slow\n"
     assert run("nudge", "nosuch").exit_code == exits.NOT_FOUND
 
 
