@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ KEYS = {
     "instance_type": "c5.large",
 }
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
-QUICK_S = 1.0
+QUICK_S = 0.5
 _CALLS: dict[tuple[str, bool], AwsCalls] = {}
 
 
@@ -49,7 +49,7 @@ def config(site: Ec2Site, **more: Any) -> dict[str, Any]:
 
 
 def calls(site: Ec2Site, *, quick: bool = False) -> AwsCalls:
-    """Clients are slow to make: one set for each site. ``quick``: they wait a second for an answer."""
+    """Clients are slow to make: one set for each site. ``quick``: they wait :data:`QUICK_S` for an answer."""
     made = _CALLS.get((site.url, quick))
     if made is None:
         made = _CALLS[site.url, quick] = AwsCalls(config(site))
@@ -74,6 +74,12 @@ def rules() -> Policy:
 
 class Ec2Rig:
     """Engines, one after another, on one store and one region."""
+
+    neighbours: Mapping[str, Tap] = {}
+    """Other clouds of the installation, by tenancy."""
+
+    beside = ""
+    """The resource that they have: its nodes are not among those looked at."""
 
     def __init__(
         self,
@@ -102,7 +108,7 @@ class Ec2Rig:
         self.engine = Engine(
             self.rules,
             SimulatedScheduler(self._site, self.clock, "c1"),
-            {"t": self.cloud},  # type: ignore[dict-item]  # a tap passes every call on
+            {"t": self.cloud, **self.neighbours},  # type: ignore[dict-item]  # a tap passes every call on
             self.store,
             self.clock,
             self.bridge,
@@ -149,7 +155,7 @@ class Ec2Rig:
 
     @property
     def nodes(self) -> list[WorkerNode]:
-        return list(self.store.load().nodes.values())
+        return [node for node in self.store.load().nodes.values() if node.resource != self.beside]
 
     def states(self) -> Counter[str]:
         return Counter(str(node.state) for node in self.nodes)
@@ -161,7 +167,7 @@ class Ec2Rig:
     def settled(self) -> bool:
         """What exists is what is recorded, and nothing is open."""
         recorded, stored = self.recorded(), self.store.load()
-        return not stored.open_actions and set(recorded) == self.ec2.living() and len(recorded) == len(stored.nodes)
+        return not stored.open_actions and set(recorded) == self.ec2.living() and len(recorded) == len(self.nodes)
 
     async def end_all(self) -> None:
         """Have every node ended; nothing of it is left."""

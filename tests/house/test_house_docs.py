@@ -22,7 +22,8 @@ KEY = re.compile(r"`(?:timers|failure|limits)\.(\w+)`")
 
 def names_of_tests(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {node.name for node in functions if node.name.startswith("test_")}
 
 
 def missing_tests(text: str) -> list[str]:

@@ -1,5 +1,5 @@
-"""What can go wrong with a site's scripts, call by call: the engine's word for it, and that the promises hold in every
-cell, with scripts whose launches may be repeated and with those whose launches may not."""
+"""What can go wrong with a site's scripts, call by call: the rows ``command`` of ``cloud_faults``, with scripts whose
+launches may be repeated and with those whose launches may not."""
 
 from __future__ import annotations
 
@@ -8,36 +8,21 @@ import json
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cloud_faults import LAUNCH, LIST, TERMINATE, Row, cells, go_through, named, rows
 from ec2_rig import Ec2Rig
 from engine_harness import Tap, TestStore, on_virtual_time, policy, resource
 
 from dynamiccluster.clouds.command.adapter import CommandCloud, Parameters, Scripts
 from dynamiccluster.embedded.site import Site
-from dynamiccluster.errors import (
-    AuthError,
-    CapacityError,
-    DynamicClusterError,
-    QuotaError,
-    ThrottledError,
-    TransientError,
-    UnknownOutcomeError,
-)
+from dynamiccluster.errors import UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.kit.pace import PacedClock
 from dynamiccluster.kit.runner import Completed
 from dynamiccluster.model.action import NodeSpec
-from dynamiccluster.model.command import CommandKind, ReplyCode
 from dynamiccluster.model.resource import Timers
-from dynamiccluster.model.worker_node import NodeState
-
-LAUNCH, LIST, TERMINATE = PHASES = ("launch", "list", "terminate")
-FINE = None
-STRIKES_S = 90.0
-"""Some polls."""
 
 
 class ScriptSite:
@@ -52,9 +37,12 @@ class ScriptSite:
     def living(self) -> set[str]:
         return {name for name, one in self.machines.items() if one["state"] != "gone"}
 
-    def strike(self, word: str, phase: str) -> None:
-        self.fault = (word, phase)
+    def strike(self, row: Row, phase: str) -> None:
+        self.fault = (row.how, LIST if row.lists_only else phase)
         self.before = [dict(one) for one in self.machines.values()]
+
+    def calm(self) -> None:
+        self.fault = ("", "")
 
     def run(
         self,
@@ -79,6 +67,8 @@ class ScriptSite:
             raise UnknownOutcomeError(f"{verb} did not end within {timeout_s:g} s and was killed")
         if word == "half":
             answer["instances"] = [*answer["instances"][:1], {"state": "active"}]
+        if word == "tomorrow":
+            answer = json.loads(json.dumps(answer).replace('"created_at": 1.0', f'"created_at": {time.time() + 86400}'))
         if word == "stale":
             answer["instances"] = self.before
         return _done(argv, json.dumps(answer), 0)
@@ -115,35 +105,7 @@ def _done(argv: Sequence[str], text: str, code: int) -> Completed:
     return Completed(tuple(argv), code, text, "", 0.1)
 
 
-REFUSALS: dict[str, type[DynamicClusterError]] = {
-    "capacity": CapacityError,
-    "quota": QuotaError,
-    "throttled": ThrottledError,
-    "auth": AuthError,
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """``launch`` and ``other``: what the adapter raises of it; ``lists_only``: no other script can have it."""
-
-    word: str
-    launch: type[DynamicClusterError] | None
-    other: type[DynamicClusterError] | None
-    lists_only: bool = False
-
-
-TABLE = {
-    **{name: Row(name, kind, kind) for name, kind in REFUSALS.items()},
-    "credentials rotated": Row("auth", AuthError, AuthError),
-    "lost reply after success": Row("lost", UnknownOutcomeError, TransientError),
-    "slow": Row("hang", UnknownOutcomeError, UnknownOutcomeError),
-    "5xx storm": Row("5xx", UnknownOutcomeError, TransientError),
-    "partial list": Row("half", FINE, TransientError, lists_only=True),
-    "stale list": Row("stale", FINE, FINE, lists_only=True),
-}
-CELLS = [(name, phase) for name, row in TABLE.items() for phase in PHASES if phase == LIST or not row.lists_only]
-each_cell = pytest.mark.parametrize(("name", "phase"), CELLS, ids=[f"{name}-{phase}" for name, phase in CELLS])
+REFUSALS = ("capacity", "quota", "throttled", "auth")
 both = pytest.mark.parametrize("repeatable", [True, False], ids=["repeatable", "not repeatable"])
 
 
@@ -166,68 +128,36 @@ class ScriptRig(Ec2Rig):
         self.queue = self._site.add_queue("c1")
         self.cloud = Tap(scripted(site, self.clock))
         timers = Timers(launch_s=1e6, boot_s=1e5, idle_s=1e6)
-        self.rules = policy(resource("r", cores=1, max_nodes=400, timers=timers))
+        self.rules = policy(resource("r", cores=2, max_nodes=400, timers=timers))
         self.task = None
 
 
-@each_cell
-def test_what_the_adapter_raises(name: str, phase: str) -> None:
-    row, site = TABLE[name], ScriptSite(repeatable=False)
+@pytest.mark.parametrize("cell", cells("command"), ids=named)
+def test_what_the_adapter_raises(cell: tuple[str, str]) -> None:
+    name, phase = cell
+    row, site = rows("command")[name], ScriptSite(repeatable=False)
     cloud = scripted(site, SystemClock())
     (machine,) = cloud.launch("before", resource("r"), [NodeSpec("n0", "r-0")])
-    site.strike(row.word, phase)
-    acts = {
+    site.strike(row, phase)
+    act = {
         LAUNCH: lambda: cloud.launch("l", resource("r"), [NodeSpec("n1", "r-1")]),
         LIST: cloud.list_instances,
         TERMINATE: lambda: cloud.terminate([machine.instance_id]),
-    }
-    expected = row.launch if phase == LAUNCH else row.other
+    }[phase]
+    expected = row.raised(phase)
     if expected is None:
-        acts[phase]()
+        act()
         return
     with pytest.raises(expected) as raised:
-        acts[phase]()
+        act()
     assert type(raised.value) is expected
     if phase == LAUNCH and expected is not UnknownOutcomeError:
         assert site.living() == {machine.instance_id}  # a refusal is one
 
 
 @both
-@pytest.mark.parametrize("name", list(TABLE))
+@pytest.mark.parametrize("name", list(rows("command")))
 @on_virtual_time
 async def test_promises_hold(name: str, repeatable: bool) -> None:
-    """Two nodes are launched, live, and are ended, and in each of the three phases the fault strikes for a while."""
-    row, site = TABLE[name], ScriptSite(repeatable=repeatable)
-
-    def strike(phase: str) -> None:
-        site.strike(row.word, LIST if row.lists_only else phase)
-
-    rig = ScriptRig(site)
-    rig.start()
-    await rig.ready()
-    strike(LAUNCH)
-    assert (await rig.ask(CommandKind.LAUNCH, count=2)).code is ReplyCode.OK
-    await asyncio.sleep(STRIKES_S)
-    site.strike("", "")
-    await rig.until(rig.settled)
-    if not rig.nodes:  # refused for good: the next one works
-        await rig.ask(CommandKind.RESET)
-        assert (await rig.ask(CommandKind.LAUNCH, count=2)).code is ReplyCode.OK
-        await rig.until(lambda: len(rig.nodes) == 2 and rig.settled())
-    assert len(rig.nodes) == 2  # none twice (promise 2), never more than asked (3)
-    await rig.until(lambda: set(rig.states()) == {NodeState.JOINING})
-
-    strike(LIST)
-    before = rig.states(), rig.recorded()
-    await asyncio.sleep(STRIKES_S)
-    assert (rig.states(), rig.recorded()) == before  # a failed poll changes nothing (4)
-    assert not rig.cloud.called("terminate")
-    site.strike("", "")
-
-    strike(TERMINATE)
-    for node in rig.nodes:
-        await rig.ask(CommandKind.DELETE, node.node_id, force=True)
-    await asyncio.sleep(STRIKES_S)
-    site.strike("", "")
-    await rig.until(lambda: not rig.nodes and not site.living())  # none is left (2), and nothing is stuck (5, 6)
-    await rig.stop()
+    row, site = rows("command")[name], ScriptSite(repeatable=repeatable)
+    await go_through(ScriptRig(site), row, lambda phase: site.strike(row, phase), site.calm)
