@@ -25,7 +25,7 @@ from dynamiccluster.engine.loop import Engine
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, ErrorClass, StoreError, VersionConflictError
 from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.kit.clock import Clock, SystemClock
-from dynamiccluster.kit.collection import keep_collections_short
+from dynamiccluster.kit.interpreter import keep_collections_short, share_time_finely
 from dynamiccluster.kit.logs import configure_logging
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
 from dynamiccluster.kit.secrets import Redactor
@@ -69,10 +69,12 @@ def serve(
     for notice in loaded.notices:
         log.warning("%s", notice)
     app = _App(config_path, loaded, speed, verbosity, redactor)
+    share_time_finely()
     try:
         with asyncio.Runner(loop_factory=lambda: PacedLoop(speed)) as runner:
             return runner.run(app.run(started))
     except DynamicClusterError as error:
+        error.args = (redactor.redact(str(error)),)  # classes of the site may say what they were given
         if loaded.settings.logging.log_location:  # who reads standard error is told by the command line
             log.critical("the service ends: %s", error)
         raise
@@ -227,6 +229,7 @@ class _App:
 
     async def _reloaded(self, actor: str) -> list[str]:
         loaded = await self._bridge.call("config", f"read {self._path}", 30.0, lambda: load(self._path))
+        self._redactor.add(*loaded.secrets())
         require_adapters(loaded, SCHEDULERS, CLOUDS)
         fixed = self._unchangeable(loaded)
         if fixed:
@@ -255,9 +258,10 @@ class _App:
         return []
 
     def _kept(self, problems: list[str]) -> list[str]:
-        for problem in problems:
+        told = [self._redactor.redact(problem) for problem in problems]
+        for problem in told:
             log.error("reload refused, the old configuration stays in force: %s", problem)
-        return problems
+        return told
 
     def _unchangeable(self, loaded: Loaded) -> list[str]:
         """What a running service cannot change under its own feet."""

@@ -119,7 +119,9 @@ class Service:
 
     # -- asking ------------------------------------------------------------------------------------------------
 
-    def ask(self, method: str, path: str, body: object = None, tcp: bool = False) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: object = None, tcp: bool = False, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         """Status and document; (0, "") if nobody answers."""
         general = self.config["dynamic-cluster"]["admin-server"]
         connection = (
@@ -129,7 +131,8 @@ class Service:
         )
         try:
             data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+            sent = {"Content-Type": "application/json"} if data else {}
+            connection.request(method, path, data, sent | (headers or {}))
             response = connection.getresponse()
             text = response.read().decode()
             kind = response.headers.get("Content-Type", "")

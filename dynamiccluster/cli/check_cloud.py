@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -64,15 +65,20 @@ def findings(loaded: Loaded, name: str) -> Iterator[Finding]:
     """What its adapter sees of one resource."""
     from dynamiccluster.clouds.registry import check_resource
     from dynamiccluster.kit.runner import SubprocessRunner
+    from dynamiccluster.kit.secrets import Redactor
 
     item, general = loaded.settings.cloud[name], loaded.settings.general
-    yield from check_resource(
+    redactor = Redactor()
+    redactor.add(*loaded.secrets())
+    seen = check_resource(
         item.type,
         loaded.policy.resources[name],
         dict(item.config),
         cluster_id=general.cluster_id,
         runner=SubprocessRunner(),
     )
+    for finding in seen:  # SDKs quote addresses, which may hold a password
+        yield replace(finding, message=redactor.redact(finding.message), fix=redactor.redact(finding.fix))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Secrets in every key that the configuration's schema calls secret: none comes out of any endpoint or verb.
+"""Secrets in every key that the configuration's schema calls secret: none comes out of documents, messages or the log.
 
-The keys are found in the schema: one that is new is tested from its first day, or this fails.
+The keys are found in the schema: one that is new is tested from its first day, or this fails. A running service with
+all of them is in ``test_service_leaks``.
 """
 
 from __future__ import annotations
@@ -8,18 +9,13 @@ from __future__ import annotations
 import inspect
 import json
 import pkgutil
-import subprocess
-import sys
 import typing
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import BaseModel, SecretStr
-from service_process import ROOT, Service, configuration
 
 import dynamiccluster.config as config_package
 from dynamiccluster.config.fields import Section
@@ -73,58 +69,3 @@ def test_each_secret_key_is_hidden_in_documents_messages_and_logs(section: str, 
         part: Any
 
     assert PLANTED not in json.dumps(redacted(Whole(part=made)), default=str)
-
-
-def planted(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """A configuration with secrets wherever an embedded cluster can have them, and these secrets."""
-    config = configuration(folder, jobs_per_day=20_000)
-    config["logging"]["log_level"] = 3
-    config["dynamic-cluster"]["admin-server"]["proxy"] = {"secret": PLANTED, "roles": {"ada": "viewer"}}
-    config["plugins"] = {
-        "site": {
-            "class_name": "dynamiccluster.graphite.GraphiteReporter",
-            "arguments": {"hostname": "127.0.0.1", "port": 9, "prefix": "x", "interval": 1},
-        }
-    }
-    tokens = folder / "tokens"
-    tokens.write_text("")
-    tokens.chmod(0o600)
-    made = cli("token", "add", "ops", "--role", "admin", "--file", str(tokens))
-    token = next(word for word in made.stdout.split() if word.startswith("dct_"))
-    config["dynamic-cluster"]["admin-server"]["tokens_file"] = str(tokens)
-    return config, [PLANTED, token]
-
-
-def cli(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dynamiccluster.cli.main", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-
-
-@pytest.mark.timeout(120)
-def test_no_endpoint_verb_log_or_file_tells_a_secret(tmp_path: Path) -> None:
-    config, secrets = planted(tmp_path)
-    said: dict[str, str] = {}
-    with Service(tmp_path, config) as service:
-        service.until(lambda: service.nodes())
-        document = service.get("/api/v1/openapi.json")[1]
-        node, job = service.nodes()[0]["node_id"], service.get("/api/v1/jobs")[1]["jobs"][0]["job_id"]
-        for path, verbs in document["paths"].items():
-            if "get" in verbs and not path.endswith("/live"):
-                asked = path.replace("{node}", node).replace("{host}", node).replace("{id}", job)
-                said[path] = str(service.get(asked.replace("{name}", "fast"))[1])
-        told = {"token": secrets[1]}
-        said["log-in"] = str(service.ask("POST", "/api/v1/session", told, tcp=True)[1])
-        said["bad log-in"] = str(service.ask("POST", "/api/v1/session", {"token": secrets[1] + "x"}, tcp=True)[1])
-        said["check-config"] = str(cli("check-config", "-c", str(service.path)))
-        broken = tmp_path / "broken.yaml"
-        broken.write_text(yaml.safe_dump(config).replace("secret: ", "secrte: ").replace("port: 9", "port: nine"))
-        refused = cli("check-config", "-c", str(broken))
-        assert refused.returncode != 0
-        said["check-config of a bad file"] = refused.stdout + refused.stderr
-        said["log"] = service.log()
-    for path in (tmp_path / "state").iterdir():
-        said[path.name] = path.read_bytes().decode("utf-8", "replace")
-    assert len(said) > 30
-    assert "proxy" in said["/api/v1/config"]
-    assert "token ops has logged in" in said["log"]
-    assert [name for name, text in said.items() if any(secret in text for secret in secrets)] == []
