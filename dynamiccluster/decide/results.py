@@ -177,6 +177,7 @@ def _launch_unknown(draft: Draft, launch: Launch, waiting: list[WorkerNode], res
     for node in waiting:
         after = apply(draft, node.node_id, NodeEvent.LAUNCH_UNKNOWN, f"the launch reply was lost: {result.message}")
         draft.put(replace(after, attempts=attempts, acted_at=result.finished_at))
+    draft.put_launch(replace(launch, cut_off=result.cut_off))
     draft.misses.pop(f"settle:{launch.launch_id}", None)  # what the last request may have made appears later than it
     if launch.tenancy in draft.policy.idempotent_clouds and attempts <= MOST_REPEATS:
         pause_s = Pause(draft.policy.failure.step_retry_s, draft.policy.failure.step_retry_max_s)
@@ -242,7 +243,8 @@ def abandon(draft: Draft, launch: Launch, why: str) -> None:
         if node and node.state is NodeState.UNSETTLED:
             apply(draft, node_id, NodeEvent.LAUNCH_ABANDONED, why)
     close(draft, launch, LaunchState.ABANDONED)
-    breaker.failed(draft, launch.resource, why)
+    if not launch.cut_off:  # a service that was killed again and again says nothing about its clouds
+        breaker.failed(draft, launch.resource, why)
 
 
 # -- steps of one node -------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ def lost_replies(open_actions: Iterable[Action], now: float) -> list[ActionResul
             node_id=action.node_id,
             launch_id=action.launch_id,
             resource=action.resource,
+            cut_off=True,
         )
         for action in open_actions
     ]

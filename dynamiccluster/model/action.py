@@ -128,4 +128,5 @@ class ActionResult:
     instances: tuple[LaunchedInstance, ...] = field(default=())  # LAUNCH: fewer than asked = partial success
     offering: str = ""  # LAUNCH refused for capacity: which offering is empty
     sold_out: tuple[str, ...] = ()  # LAUNCH: more offerings that were asked for and are empty
+    cut_off: bool = False  # the service ended before a reply came: what is unknown is not the other side's doing
     console: str = ""  # TERMINATE: the end of the machine's console, where that was wanted and could be had

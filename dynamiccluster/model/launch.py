@@ -27,4 +27,5 @@ class Launch:
     closed_at: float = 0.0
     offer: Offer | None = None  # what was chosen from a menu, for a repeat must ask for the same
     whole: bool = False  # its machines are of use only together
+    cut_off: bool = False  # the service ended before the reply to its last request: perhaps nothing was ever sent
     adopted: bool = False  # made up for machines found after the store was lost; more of them may turn up

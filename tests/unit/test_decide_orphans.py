@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from builders import NOW, OBS, VIEW_AT, cloud_view, draft, instance_of, launch_of, memory, node, picture, policy
 
-from dynamiccluster.decide import orphans
+from dynamiccluster.decide import orphans, results
 from dynamiccluster.decide.draft import Draft
-from dynamiccluster.model.action import ActionKind
+from dynamiccluster.engine.recovery import lost_replies
+from dynamiccluster.model.action import Action, ActionKind
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.launch import Launch, LaunchState
@@ -42,6 +43,18 @@ def test_a_lost_launch_is_abandoned_after_enough_lists_and_long_enough(count, si
     assert set(d.nodes) == (set() if abandoned else {"n1", "n2"})
     assert d.breakers.get("r", Breaker()).failures == (1 if abandoned else 0)
     assert ("settle:L" in d.misses) is not abandoned
+
+
+def test_a_launch_that_the_service_s_own_end_cut_off_is_no_failure_of_the_resource() -> None:
+    launches = {"L": launch_of(lost(), state=LaunchState.OPEN)}
+    d = draft(picture([lost()], launches=launches, memory=memory(open_actions={"a1": "launch"})))
+    (cut_off,) = lost_replies([Action("a1", ActionKind.LAUNCH, "r", launch_id="L", resource="r")], LOST)
+    results.take_in(d, cut_off)
+    misses = {"settle:L": Miss(2, OBS - 500, BEFORE)}
+    d = draft(picture([lost()], launches=dict(d.launches), memory=memory(misses=misses)))
+    orphans.settle(d, act=True)
+    assert d.launches["L"].state is LaunchState.ABANDONED
+    assert not d.breakers
 
 
 def test_lists_from_before_the_reply_was_lost_do_not_count() -> None:
