@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -24,8 +25,9 @@ from rounds.server_kills import GENERAL, Tally, kills, live_through  # noqa: E40
 from dynamiccluster.testing.openstack_bed import OpenstackBed, openstack_bed, why_not  # noqa: E402 - see above
 from dynamiccluster.testing.torque_bed import torque_bed  # noqa: E402 - see above
 
-JOBS = 10  # of a life, each with a node of its own
-DEATHS = 10
+JOBS = 48  # of a life, each of which fills a node
+JOB_S = 60.0  # most of them need a node of their own, and the first are over while there are deaths to come
+DEATHS = 12  # of a life, so that each start finds four new jobs
 
 
 def main() -> int:
@@ -36,15 +38,16 @@ def main() -> int:
     if reason := why_not():
         print(reason)
         return 3
-    rng, tally, lives = random.Random(asked.seed), Tally(), 0
+    rng, tally, lives, began = random.Random(asked.seed), Tally(), 0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dcsoak-") as scratch, openstack_bed(15100) as nova:
         while tally.launches < asked.number and lives < asked.number:
             lives += 1
             live(f"life{lives}", pathlib.Path(scratch), nova, rng, tally)
-            print(f"life {lives}: {tally}", flush=True)
+            print(f"life {lives}, {(time.monotonic() - began) / 60:.1f} minutes: {tally}", flush=True)
     for problem in tally.problems:
         print(problem)
-    print(f"{tally} in {lives} lives; {len(tally.problems)} problem(s); seed {asked.seed}")
+    verdict = f"{len(tally.problems)} problem(s)" if tally.problems else "none twice, none left"
+    print(f"{tally} in {lives} lives; {verdict}; seed {asked.seed}")
     return 1 if tally.problems else 0
 
 
@@ -53,10 +56,12 @@ def live(name: str, scratch: pathlib.Path, nova: OpenstackBed, rng: random.Rando
         service = OpenstackService(batch, scratch, name, resources(JOBS), GENERAL, nova=nova)
         with alive(service):
             try:
-                live_through(service, JOBS, kills(rng, DEATHS), tally)
+                live_through(service, JOBS, kills(rng, DEATHS), tally, job_s=JOB_S)
             except AssertionError as error:
                 tally.problems.append(f"{name}: {error}")
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that an end from outside takes the cloud down
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())
