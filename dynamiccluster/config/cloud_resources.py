@@ -39,6 +39,12 @@ _CARRIED: Mapping[str, Mapping[str, str]] = {
     "aws": {"key_name": "key_name", "placement_zone": "availability_zone"},
 }
 _SECRETS = {"openstack": ("password",), "aws": ("access_key_id", "secret_access_key")}
+_WHO = {
+    "openstack": ("username", "password", "project", "auth_url", "user_domain_name", "project_domain_name"),
+    "aws": ("access_key_id", "secret_access_key"),
+}
+"""Keys of a tenancy, which all of its resources agree on."""
+
 _UNDERSTOOD = {"cloud_type", "host", "enabled", "vm_slots", "priority", "vm_keep_alive", "boot_timeout", "regions"}
 _UNDERSTOOD |= {"security_group", "max_vm_mem"}
 
@@ -50,6 +56,7 @@ class Imported:
     document: dict[str, Any]
     secrets: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    first: dict[tuple[str | None, ...], str] = field(default_factory=dict)  # account -> the cloud that named it first
 
 
 def parse_job(text: str) -> dict[str, str]:
@@ -107,6 +114,7 @@ def _cloud(
         made.notices.append(f"[{name}] is left out: no job targets it")
         return
     config = _config(made, name, keys, kind, secrets_dir)
+    tenancy = _tenancy(made, name, keys, kind, config)
     slots = _number(made, name, keys, "vm_slots", 0)
     if keys.get("enabled", "true").lower() in ("false", "no", "0"):
         made.notices.append(f"[{name}] was not enabled: its maximum is 0; set quantity: max: {slots} to use it")
@@ -115,7 +123,7 @@ def _cloud(
         wanted = {attribute: _for_cloud(value, name, clouds) for attribute, value in job.items()}
         entry: dict[str, Any] = {
             "type": kind,
-            "tenancy": name,
+            "tenancy": tenancy,
             "priority": _number(made, name, keys, "priority", 0),
             "quantity": {"min": 0, "max": slots},
             "features": _words(wanted, name),
@@ -145,10 +153,44 @@ def _config(made: Imported, name: str, keys: dict[str, str], kind: str, secrets_
         config["security_groups"] = groups
     for secret in _SECRETS[kind]:
         if keys.get(secret):
-            file = f"{_PLAIN.sub('-', name)}.{secret}"
+            file = _file(name, secret)
             made.secrets[file] = keys[secret]
             config[secret] = {"from_file": f"{secrets_dir}/{file}"}
     return config
+
+
+def _tenancy(made: Imported, name: str, keys: Mapping[str, str], kind: str, config: dict[str, Any]) -> str:
+    """The cloud that named this account first, whose credentials are used for both.
+
+    Of two tenancies of one account each would see, count and end the machines of the other.
+    """
+    account: tuple[str | None, ...]
+    if kind == "aws":
+        account = (kind, config["region_name"], keys.get("access_key_id"))
+    else:
+        whose = keys.get("project_domain_name") if keys.get("tenant_name") else keys.get("username")
+        where = keys.get("auth_url", "").rstrip("/")
+        account = (kind, config.get("region_name"), where, keys.get("tenant_name"), whose)
+    tenancy = made.first.setdefault(account, name)
+    if tenancy == name:
+        return name
+    theirs = next(entry["config"] for entry in made.document["cloud"].values() if entry["tenancy"] == tenancy)
+    other = []
+    for key in _WHO[kind]:
+        mine, first = config.pop(key, None), theirs.get(key)
+        if key in _SECRETS[kind]:
+            mine, first = made.secrets.pop(_file(name, key), None), made.secrets.get(_file(tenancy, key))
+        if mine != first:
+            other.append(key)
+        if key in theirs:
+            config[key] = theirs[key]
+    if other:
+        made.notices.append(f"[{name}] {', '.join(other)}: those of [{tenancy}] are used, as both are one account")
+    return tenancy
+
+
+def _file(name: str, secret: str) -> str:
+    return f"{_PLAIN.sub('-', name)}.{secret}"
 
 
 def _machine(made: Imported, name: str, wanted: Mapping[str, str], kind: str) -> dict[str, Any]:

@@ -148,6 +148,60 @@ def test_what_is_written_is_a_configuration_and_the_secrets_are_nobody_elses(fil
     assert again.exit_code == exits.REFUSED
 
 
+ONE_ACCOUNT = """
+[east]
+cloud_type: AmazonEC2
+regions: us-east-1
+vm_slots: 4
+access_key_id: planted-key
+secret_access_key: planted-too
+[east-big]
+cloud_type: AmazonEC2
+regions: us-east-1
+vm_slots: 2
+access_key_id: planted-key
+secret_access_key: planted-too
+[west]
+cloud_type: AmazonEC2
+regions: us-west-2
+vm_slots: 2
+access_key_id: planted-key
+secret_access_key: planted-too
+[otter]
+cloud_type: OpenStackNative
+auth_url: https://otter.example.org:5000/v3
+tenant_name: hep
+username: svc
+password: planted-secret
+vm_slots: 2
+[otter-too]
+cloud_type: OpenStack
+auth_url: https://otter.example.org:5000/v3/
+tenant_name: hep
+username: ann
+password: planted-elsewhere
+vm_slots: 2
+"""
+
+
+def test_clouds_of_one_account_are_one_tenancy(tmp_path: Path) -> None:
+    """Two tenancies of one account would see and end each other's machines: such a configuration is refused."""
+    (tmp_path / "cloud_resources.conf").write_text(ONE_ACCOUNT)
+    target = tmp_path / "new"
+    result = run("import", str(tmp_path / "cloud_resources.conf"), "--write", str(target))
+    assert result.exit_code == 0, result.stderr
+    settings = load(target / "dynamiccluster.yaml").settings  # refused, if anything is wrong
+    tenancies = {name: item.tenancy for name, item in settings.cloud.items()}
+    assert tenancies == {"east": "east", "east-big": "east", "west": "west", "otter": "otter", "otter-too": "otter"}
+    assert settings.cloud["otter-too"].config.username == "svc"
+    assert "[otter-too] username, password, auth_url: those of [otter] are used" in result.stderr
+    assert "[east-big]" not in "".join(line for line in result.stderr.splitlines() if "are used" in line)
+    kept = {path.name for path in (target / "secrets").iterdir()}
+    assert kept == {f"{name}.{key}" for name in ("east", "west") for key in ("access_key_id", "secret_access_key")} | {
+        "otter.password"
+    }
+
+
 def test_secrets_are_never_printed(files: Path) -> None:
     result = run("import", str(files / "cloud_resources.conf"), "--job", str(files / "try.job"))
     assert result.exit_code == 0
