@@ -56,7 +56,10 @@ def _one(answer: Document, as_json: bool) -> None:
 @click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
 @talks
 def hold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
-    """Keep new jobs away from nodes; what runs there goes on."""
+    """Keep new jobs away from nodes; what runs there goes on.
+
+    NODE is a host name or a node id, as `nodes` lists them.
+    """
     do_each(nodes, lambda name: client.post("api", "v1", "nodes", name, "hold"), as_json)
 
 
@@ -64,7 +67,7 @@ def hold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
 @click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
 @talks
 def unhold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
-    """Let jobs onto held nodes again."""
+    """Let jobs onto held nodes again. NODE is a host name or a node id, as `nodes` lists them."""
     do_each(nodes, lambda name: client.post("api", "v1", "nodes", name, "unhold"), as_json)
 
 
@@ -72,7 +75,7 @@ def unhold(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
 @click.argument("nodes", metavar="NODE...", nargs=-1, required=True)
 @talks
 def vacate(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
-    """Hold nodes and have the scheduler move their jobs elsewhere."""
+    """Hold nodes and have the scheduler move their jobs elsewhere. NODE is a host name or a node id."""
     do_each(nodes, lambda name: client.post("api", "v1", "nodes", name, "vacate"), as_json)
 
 
@@ -81,7 +84,10 @@ def vacate(nodes: tuple[str, ...], client: Client, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Hold working nodes now, and remove them once they are empty.")
 @talks
 def delete(nodes: tuple[str, ...], force: bool, client: Client, as_json: bool) -> None:
-    """Remove nodes that are held, starting or broken. Nodes at work are refused without --force."""
+    """Remove nodes that are held, starting or broken. Nodes at work are refused without --force.
+
+    NODE is a host name or a node id, as `nodes` lists them.
+    """
     query: dict[str, object] = {"force": "true"} if force else {}
     do_each(nodes, lambda name: client.delete("api", "v1", "nodes", name, **query), as_json)
 
@@ -90,11 +96,15 @@ def delete(nodes: tuple[str, ...], force: bool, client: Client, as_json: bool) -
 @click.argument("resource")
 @click.argument("count", metavar="[N]", type=click.IntRange(min=1), default=1)
 @click.option(
-    "--wait", "wait_s", type=click.IntRange(min=1), help="Wait at most so many seconds until they are usable."
+    "--wait",
+    "wait_s",
+    metavar="SECONDS",
+    type=click.IntRange(min=1),
+    help="Wait at most so long until they are usable, and print their host names.",
 )
 @talks
 def launch(resource: str, count: int, wait_s: int | None, client: Client, as_json: bool) -> None:
-    """Launch N nodes of a RESOURCE (1 if not given)."""
+    """Launch N nodes of a RESOURCE (1 if not given), all of them or, beyond a limit, none. `resources` lists both."""
     answer = client.post("api", "v1", "resources", resource, "launch", body={"count": count})
     _one(answer, as_json)
     if wait_s is not None:
@@ -143,7 +153,7 @@ def _resource_verb(action: str, told: str) -> click.Command:
 freeze = _resource_verb("freeze", "Keep a resource at its present size: minimum and maximum become what there is.")
 drain = _resource_verb("drain", "Let a resource's nodes leave as they empty: minimum and maximum become 0.")
 restore = _resource_verb("restore", "Undo freeze and drain: the limits of the configuration hold again.")
-reset = _resource_verb("reset", "Close a resource's breaker and forget its back-off, so that it is tried again now.")
+reset = _resource_verb("reset", "Forget a resource's failures and pauses, so that launches are tried again now.")
 
 
 def _switch(name: str, told: str) -> click.Command:
@@ -157,14 +167,18 @@ def _switch(name: str, told: str) -> click.Command:
     return verb
 
 
-auto = _switch("auto", "Automatic mode: off leaves launching and removing to administrators.")
-observe = _switch("observe", "Observe-only: on shows what would be done and does nothing.")
+auto = _switch(
+    "auto", "Automatic mode: off leaves launching and removing to people. `status` shows how it is; a restart keeps it."
+)
+observe = _switch(
+    "observe", "Observe-only: on does nothing, and `plan` shows what would be done. `status` shows how it is."
+)
 
 
 @click.command()
 @click.argument("host")
-@click.option("-r", "--resource", required=True, help="The resource whose node it becomes.")
-@click.option("--instance-id", default="", help="Its machine's id at the cloud. [default: found by name]")
+@click.option("-r", "--resource", metavar="RESOURCE", required=True, help="The resource whose node it becomes.")
+@click.option("--instance-id", metavar="ID", default="", help="Its machine's id at the cloud. [default: found by name]")
 @talks
 def adopt(host: str, resource: str, instance_id: str, client: Client, as_json: bool) -> None:
     """Take a HOST that the scheduler knows in as a worker node, to be held and removed like the others."""

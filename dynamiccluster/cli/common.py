@@ -23,7 +23,7 @@ from dynamiccluster.client.problems import (
     ServiceFailedError,
     UnreachableError,
 )
-from dynamiccluster.client.rest import Client, find
+from dynamiccluster.client.rest import DEFAULT_SOCKET, DEFAULT_URL, Client, find
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,13 +70,17 @@ def _talking(verb: Verb, *output: str) -> Verb:
         "--connect",
         metavar="WHERE",
         envvar="DYNAMICCLUSTER_CONNECT",
-        help="URL or Unix socket of the service. [default: its socket if you may open it, else the local port]",
+        show_envvar=True,
+        help=f"URL or Unix socket of the service. [default: {DEFAULT_SOCKET} if you may open it, else {DEFAULT_URL}, "
+        "which only reads]",
     )
     @click.option(
         "--token-file",
         type=click.Path(exists=True, dir_okay=False),
         envvar="DYNAMICCLUSTER_TOKEN_FILE",
-        help="File that holds your token, for --connect URL.",
+        show_envvar=True,
+        metavar="FILE",
+        help="File that holds your token, to change things through a URL.",
     )
     @click.option(*output, type=click.Choice(["table", "json"]), default="table", help="For people or scripts.")
     @functools.wraps(verb)

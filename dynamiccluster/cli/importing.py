@@ -31,7 +31,7 @@ def import_(file: str, jobs: tuple[str, ...], cluster_id: str, directory: str | 
     """Make a configuration from Cloud Scheduler's cloud_resources.conf.
 
     Secrets are never printed: they are referred to as files, which --write makes. What could not be carried over is
-    said on standard error. Look at the result with `dynamiccluster check-config`.
+    said on standard error. Look at the result with `dynamiccluster check-config -c FILE`.
     """
     import yaml
 

@@ -14,6 +14,7 @@ from dynamiccluster.cli import exits
 from dynamiccluster.cli.places import DEFAULT_CONFIG
 
 LOOK, CHANGE, RUN = "Look", "Change", "Run"
+TITLES = {LOOK: "Look at a running service", CHANGE: "Change a running service", RUN: "Run, set up and check"}
 
 VERBS: dict[str, tuple[str, str, str]] = {
     "status": (LOOK, "status", "The cluster at a glance; --watch keeps it on the screen."),
@@ -36,13 +37,13 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "restore": (CHANGE, "change", "Undo freeze and drain."),
     "reset": (CHANGE, "change", "Forget a resource's failures and try it again."),
     "adopt": (CHANGE, "change", "Take a host in as a node of a resource."),
-    "auto": (CHANGE, "change", "Automatic mode on or off."),
-    "observe": (CHANGE, "change", "Observe-only on or off."),
+    "auto": (CHANGE, "change", "Automatic mode on or off: may it launch and remove by itself?"),
+    "observe": (CHANGE, "change", "Observe-only on or off: may anything be done at all?"),
     "nudge": (CHANGE, "change", "Look at the queue at once (for submit hooks)."),
     "reload": (CHANGE, "change", "Read the configuration again."),
     "cloud-admin": (CHANGE, "cloud_scheduler", "Enable, disable and empty clouds, as Cloud Scheduler's cloud_admin."),
     "serve": (RUN, "serve", "Run the service."),
-    "check-config": (RUN, "serve", "Check a configuration file."),
+    "check-config": (RUN, "serve", "Every problem of a configuration, with its line."),
     "slurm-config": (RUN, "slurm", "Print the part of slurm.conf that a configuration needs."),
     "slurm-resume": (RUN, "slurm", "Slurm's ResumeProgram."),
     "slurm-suspend": (RUN, "slurm", "Slurm's SuspendProgram."),
@@ -74,8 +75,8 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for wanted in (LOOK, CHANGE, RUN):
-            with formatter.section(wanted):
+        for wanted, title in TITLES.items():
+            with formatter.section(title):
                 formatter.write_dl([(name, line) for name, (section, _, line) in VERBS.items() if section == wanted])
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -121,6 +122,8 @@ def main(
     quiet: int,
 ) -> None:
     """Grows and shrinks a batch cluster with its queue.
+
+    `dynamiccluster VERB --help` explains a verb. To begin: `check-config -c FILE`, `serve -c FILE`, `status`.
 
     The options run the service, as in the original: `dynamiccluster -f -c FILE` is `dynamiccluster serve -c FILE`.
     """

@@ -13,8 +13,8 @@ from dynamiccluster.cli.places import DEFAULT_CONFIG, DEFAULT_PIDFILE
 from dynamiccluster.cli.text import clean
 
 
-@click.command()
-@click.argument("file", metavar="[FILE]", required=False)
+@click.command(epilog=exits.TEXT)
+@click.argument("file", metavar="[FILE]", type=click.Path(), required=False)
 @click.option("-b", "--background", is_flag=True, help="Go into the background.")
 @click.option("-f", "--foreground", is_flag=True, help="Stay in the foreground (the default).")
 @click.option("-p", "--pidfile", metavar="FILE", help=f"Pid file. [default with -b: {DEFAULT_PIDFILE}]")
@@ -34,7 +34,10 @@ def serve(
     quiet: int = 0,
     speed: float = 1.0,
 ) -> None:
-    """Run the service. A bad configuration is refused before anything starts."""
+    """Run the service. A bad configuration is refused before anything starts.
+
+    Ctrl-C or SIGTERM ends it; nodes and jobs stay as they are. SIGHUP reads the configuration again.
+    """
     from dynamiccluster.cli.daemon import PidFile, detach
     from dynamiccluster.errors import DynamicClusterError
 

@@ -25,13 +25,24 @@ STATE_STYLE = {
 
 @click.command()
 @click.option(
-    "-s", "--state", default="", help="Only these states, with commas between; the original's words work too."
+    "-s",
+    "--state",
+    metavar="STATES",
+    default="",
+    help="Only these, with commas between: starting, idle, busy, held, down ... A wrong word is answered with all.",
 )
-@click.option("-r", "--resource", default="", help="Only nodes of this resource.")
-@click.option("-n", "--limit", type=click.IntRange(min=0), default=NO_LIMIT, help="At most so many. [default: all]")
+@click.option("-r", "--resource", metavar="RESOURCE", default="", help="Only nodes of this resource.")
+@click.option(
+    "-n",
+    "--limit",
+    metavar="ROWS",
+    type=click.IntRange(min=0),
+    default=NO_LIMIT,
+    help="At most so many. [default: all]",
+)
 @talks
 def nodes(state: str, resource: str, limit: int, client: Client, as_json: bool) -> None:
-    """Worker nodes."""
+    """Worker nodes: state, for how long, resource, cores in use, jobs, and why they are as they are."""
     found = list(client.pages("nodes", limit, state=state, resource=resource))
     if as_json:
         emit({"nodes": found})
@@ -54,10 +65,10 @@ def nodes(state: str, resource: str, limit: int, client: Client, as_json: bool) 
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", metavar="NODE")
 @talks
 def node(name: str, client: Client, as_json: bool) -> None:
-    """One worker node, by host name or node id: what we intend, what scheduler and cloud say, its history."""
+    """One worker node, by host name or node id: what is intended, what scheduler and cloud say, its history."""
     found = client.get("api", "v1", "nodes", name)
     if as_json:
         emit(found)
@@ -98,10 +109,23 @@ def node(name: str, client: Client, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("-s", "--state", default="", help="Only these states, with commas between: pending, running, ...")
-@click.option("-u", "--user", default="", help="Only this user's.")
-@click.option("-q", "--queue", default="", help="Only jobs of this queue.")
-@click.option("-n", "--limit", type=click.IntRange(min=0), default=NO_LIMIT, help="At most so many. [default: all]")
+@click.option(
+    "-s",
+    "--state",
+    metavar="STATES",
+    default="",
+    help="Only these, with commas between: pending, running ... A wrong word is answered with all.",
+)
+@click.option("-u", "--user", metavar="USER", default="", help="Only this user's.")
+@click.option("-q", "--queue", metavar="QUEUE", default="", help="Only jobs of this queue.")
+@click.option(
+    "-n",
+    "--limit",
+    metavar="ROWS",
+    type=click.IntRange(min=0),
+    default=NO_LIMIT,
+    help="At most so many. [default: all]",
+)
 @talks
 def jobs(state: str, user: str, queue: str, limit: int, client: Client, as_json: bool) -> None:
     """Jobs as the scheduler lists them."""
@@ -184,11 +208,19 @@ def remarks(resource: Document, *, short: bool = False) -> str:
 
 
 @click.command()
-@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="The newest so many.")
-@click.option("--node", "about_node", default="", help="Only about this node id or host name.")
-@click.option("--resource", default="", help="Only about this resource.")
-@click.option("--job", default="", help="Only about this job.")
-@click.option("--kind", default="", help="Only of this kind: node, action, resource, job, command, ...")
+@click.option(
+    "-n",
+    "--limit",
+    metavar="ROWS",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="The newest so many, at most 1000.",
+)
+@click.option("--node", "about_node", metavar="NODE", default="", help="Only about this host name or node id.")
+@click.option("--resource", metavar="RESOURCE", default="", help="Only about this resource.")
+@click.option("--job", metavar="JOB", default="", help="Only about this job.")
+@click.option("--kind", metavar="KIND", default="", help="Only of this kind: node, action, resource, job, command, ...")
 @click.option("--follow", is_flag=True, help="Go on printing what happens, until Ctrl-C. With JSON: one per line.")
 @talks
 def events(

@@ -20,7 +20,13 @@ HEIGHT_FOR_PIPES = 1000
 @click.command()
 @click.option("-w", "--watch", is_flag=True, help="Keep it on the screen and renew it, until Ctrl-C.")
 @click.option(
-    "-i", "--interval", type=click.FloatRange(0.2, 3600), default=2.0, show_default=True, help="Seconds between frames."
+    "-i",
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(0.2, 3600),
+    default=2.0,
+    show_default=True,
+    help="Between two frames.",
 )
 @click.option("--note", default="", hidden=True, help="A line above the live view, of whoever starts it.")
 @talks

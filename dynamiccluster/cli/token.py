@@ -33,17 +33,22 @@ _file = click.option(
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke tokens of the REST API.
+    """Make, list and revoke tokens of the REST API: for the dashboard, scripts, and verbs from other machines.
 
-    A viewer looks; an operator also changes nodes and resources; an admin also changes how the service works. An
-    agent, on a node, may only say that this node's machine is taken away.
+    Whoever may open the service's Unix socket needs none. A viewer looks; an operator also changes nodes and
+    resources; an admin also changes how the service works. An agent, on a node, may only say that this node's machine
+    is taken away.
     """
 
 
 @token.command("add")
 @click.argument("name")
 @click.option(
-    "--role", type=click.Choice(["agent", "viewer", "operator", "admin"]), default="operator", show_default=True
+    "--role",
+    type=click.Choice(["agent", "viewer", "operator", "admin"]),
+    default="operator",
+    show_default=True,
+    help="What its holder may do: `token --help` tells.",
 )
 @_file
 def add_token(name: str, role: str, path: str) -> None:
