@@ -188,6 +188,8 @@ def test_metadata_of_the_site_s_own_reaches_the_machine(site: NovaSite) -> None:
 FAULTS: list[tuple[str | int, type[DynamicClusterError]]] = [
     (500, UnknownOutcomeError),
     (503, UnknownOutcomeError),
+    (202, UnknownOutcomeError),  # and no word of a server
+    ("html", UnknownOutcomeError),
     ("lost", UnknownOutcomeError),
     ("exc_down_neutron_create", UnknownOutcomeError),
     (429, ThrottledError),
@@ -302,6 +304,22 @@ def test_a_list_that_fails_is_never_an_empty_one(site: NovaSite, says: str | int
     with pytest.raises(TransientError):
         ours.list_instances()
     assert ours.list_instances().instances == ()
+
+
+@pytest.mark.parametrize("says", [200, "html"])
+def test_a_reply_that_is_no_list_is_never_an_empty_one(site: NovaSite, says: str | int) -> None:
+    site.faults.append(Fault("GET", "/servers/detail", says))
+    with pytest.raises(TransientError):
+        cloud(site).list_instances()
+
+
+@pytest.mark.timeout(20)
+def test_pages_without_an_end_fail_the_list(site: NovaSite) -> None:
+    site.page, site.circles = 1, True
+    ours = cloud(site)
+    ours.launch("l", RESOURCE, specs("a-1", "a-2"))
+    with pytest.raises(TransientError, match="circles"):
+        ours.list_instances()
 
 
 def test_limits_that_fail_fail_the_list(site: NovaSite) -> None:
