@@ -139,7 +139,8 @@ class WarmNodes:
     ) -> tuple[LaunchedInstance, ...]:
         """Start parked machines for the first of these nodes, as many as there are.
 
-        A launch that is repeated is given those it has taken before, and no others.
+        A launch that is repeated is given those it has taken before, and no others. A service that has just started
+        takes none: one before it may have taken them, and lists are late.
         """
         if resource.name not in self._configs:
             return ()
@@ -147,6 +148,8 @@ class WarmNodes:
             before = self._given(launch_id)
             if before:
                 return self._start(self._taken_still(before), resource)
+            if self._written.blind():
+                return ()
             stopped = self._listed({"Name": "instance-state-name", "Values": ["stopped"]})
             kept = self.kept(stopped)
             fitting = [one for one in stopped if str(one["InstanceId"]) in kept and _fits(one, resource, config, zone)]

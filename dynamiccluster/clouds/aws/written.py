@@ -16,14 +16,22 @@ from dynamiccluster.kit.clock import Clock
 REMEMBERED_S = 3600.0
 """Far longer than any list lags behind."""
 
+BLIND_S = 60.0
+"""For so long after its start a service takes lists for late: what one before it wrote is not known here."""
+
 
 class Written:
-    """Of one tenancy. Lost when the service starts anew or reads another configuration, and needed for seconds only."""
+    """Of one tenancy. Lost when the service starts anew or reads another configuration: hence :meth:`blind`."""
 
     def __init__(self, calls: AwsCalls, clock: Clock) -> None:
         self._calls = calls
         self._clock = clock
         self._tags: dict[str, tuple[float, dict[str, str]]] = {}
+        self._since = clock.monotonic()
+
+    def blind(self) -> bool:
+        """Whether tags may have been written that neither this knows nor lists show."""
+        return self._clock.monotonic() - self._since < BLIND_S
 
     def write(self, instance_ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """Set these tags, and know them from now on."""
