@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from rounds.service import Machine, Service, kind
 
@@ -80,6 +80,7 @@ class OpenstackService(Service):
 
     nova: OpenstackBed = field(kw_only=True)
     earlier: frozenset[str] = frozenset()  # ids of servers of earlier tests
+    look_again_s: ClassVar[float] = 1.0  # each look is work for nova's two cores, too
 
     def __post_init__(self) -> None:
         super().__post_init__()

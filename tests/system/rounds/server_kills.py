@@ -20,7 +20,7 @@ STEPS = (
     *("before-commit", "after-commit", "before-call:launch", "after-call:launch", "before-record"),
     *("before-call:terminate", "after-call:terminate"),
 )
-GENERAL = {"max_idle_time": 3}
+GENERAL = {"max_idle_time": 3, "cluster_poller_interval": 3}
 JOB_S = 25.0
 
 BEGUN_S, LIFE_S = 2.0, 25.0

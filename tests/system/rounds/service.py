@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -28,7 +28,6 @@ from rounds.disk import SmallDisk
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TO_DIE = pathlib.Path(__file__).with_name("serve_and_die.py")
 OVER = (JobState.COMPLETED, JobState.OTHER)
-_LOOK_AGAIN_S = 0.25
 _PR_SET_PDEATHSIG = 1
 
 
@@ -103,6 +102,7 @@ class Service:
     seen: dict[tuple[str, str], Job] = field(default_factory=dict)  # the last that was known, by job id and task
     restarts: set[str] = field(default_factory=set)  # jobs that were ever started a second time
     before: frozenset[str] = frozenset()  # jobs of earlier tests
+    look_again_s: ClassVar[float] = 0.25  # while something is waited for
 
     def __post_init__(self) -> None:
         self.before = frozenset(job.job_id for job in self.bed.jobs())
@@ -213,7 +213,7 @@ class Service:
             if time.monotonic() - began > limit_s:
                 raise AssertionError(f"not within {limit_s} s: {what}\n{self.scene()}")
             self.look()
-            time.sleep(_LOOK_AGAIN_S)
+            time.sleep(self.look_again_s)
         return time.monotonic() - began
 
     def look(self) -> None:
