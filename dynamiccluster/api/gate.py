@@ -58,17 +58,21 @@ class Gate:
         if peer.family == socket.AF_UNIX:
             return auth.peer(peer)
         header = request.headers.get("Authorization", "")
-        if header:
-            return self.with_token(request, auth.bearer(header) or "")
-        self._check_name(request)
+        token = auth.bearer(header)
+        if token or (header and not self._names_user(request)):  # what a proxy was told is none of ours
+            return self.with_token(request, token or "")
+        self._check_name(request, str(peer.getsockname()[0]))
         return self._by_proxy(request, changing) or self._by_session(request, changing) or self._anonymous()
 
     def _anonymous(self) -> Caller:
         return Caller(ANONYMOUS, Role.NOBODY if self.reads_need_login else Role.VIEWER)
 
-    def _check_name(self, request: HTTPServerRequest) -> None:
-        """Browsers carry what we believe without their user's doing: they must have meant us (DNS rebinding)."""
-        if not auth.host_allowed(request.headers.get("Host", ""), self._names):
+    def _check_name(self, request: HTTPServerRequest, address: str) -> None:
+        """Browsers carry what we believe without their user's doing: they must have meant us (DNS rebinding).
+
+        ``address``: ours, of this connection. An address cannot be made to lead elsewhere.
+        """
+        if not auth.host_allowed(request.headers.get("Host", ""), {*self._names, address}):
             text = "this name for the service is not allowed; add it to admin-server allowed_hosts, or use localhost"
             raise ApiError(HTTPStatus.FORBIDDEN, "host-not-allowed", text)
 
@@ -142,8 +146,7 @@ class Gate:
     def _by_proxy(self, request: HTTPServerRequest, changing: bool) -> Caller | None:
         """The user that a proxy of ours names. It proves itself by address and secret: on a shared machine everybody
         can connect from loopback."""
-        settings = self._settings
-        name = request.headers.get(settings.proxy_user_header, "") if settings.proxy_user_header else ""
+        settings, name = self._settings, self._names_user(request)
         if not name:
             return None
         address = ipaddress.ip_address(str(request.remote_ip).partition("%")[0])
@@ -159,12 +162,17 @@ class Gate:
                 raise ApiError(HTTPStatus.FORBIDDEN, "csrf", text)
         return Caller(f"proxy {name[:100]}", ROLES.get(role, Role.NOBODY), Via.PROXY)
 
+    def _names_user(self, request: HTTPServerRequest) -> str:
+        """Whom a proxy names, if one is believed at all."""
+        header = self._settings.proxy_user_header
+        return request.headers.get(header, "") if header else ""
+
     def check_origin(self, request: HTTPServerRequest) -> None:
-        """A change that a page asks for must come from a page of ours, port included."""
+        """What a page asks for must come from a page of ours, port included."""
         origin, host = request.headers.get("Origin", ""), request.headers.get("Host", "")
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
         if site not in {"same-origin", "none"} or (origin and urlsplit(origin).netloc.lower() != host.strip().lower()):
-            raise ApiError(HTTPStatus.FORBIDDEN, "csrf", "this page may not change anything here")
+            raise ApiError(HTTPStatus.FORBIDDEN, "csrf", "this page may not ask for that here")
 
 
 def cookie_of(request: HTTPServerRequest) -> str:

@@ -24,6 +24,9 @@ LASTS_S = 12 * 3600.0
 MOST = 1000
 """Sessions kept; the oldest end first."""
 
+MOST_OF_ONE = 50
+"""Of one token or account: who logs in again and again ends sessions of his own, not those of others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -51,6 +54,9 @@ class Sessions:
         self._known[_digest(cookie)] = session
         while len(self._known) > MOST:
             self._known.popitem(last=False)
+        mine = [key for key, known in self._known.items() if known.name == name]
+        for key in mine[:-MOST_OF_ONE]:
+            del self._known[key]
         return cookie, csrf, session
 
     def find(self, cookie: str, now_s: float) -> Session | None:

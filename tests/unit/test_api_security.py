@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from live_api import FixedClock, Live, live
 
-from dynamiccluster.api import auth
+from dynamiccluster.api import auth, sockets
 from dynamiccluster.api.failures import MOST, WITHIN_S, Failures, origin
 from dynamiccluster.api.server import ApiServer, ApiSettings
-from dynamiccluster.api.sockets import MAX_BODY, bind_unix
+from dynamiccluster.api.sockets import MAX_BODY, bind_tcp, bind_unix
 from dynamiccluster.api.tls import Certificate
 from dynamiccluster.api.tokens import Role, Token, TokenFile, digest_of, make_token, parse_tokens
 from dynamiccluster.errors import BadConfigError
@@ -140,6 +140,17 @@ def test_beyond_loopback_without_tokens_does_not_start(address: str) -> None:
 def test_foreign_names_for_the_service_are_refused(tmp_path: Path, host: str, status: int) -> None:
     with live(tmp_path, allowed_hosts=("Head.example.org",)) as api:
         assert api.ask("GET", "/job", headers={"Host": host}).status == status
+
+
+def test_the_address_of_the_connection_is_a_name_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound to all addresses, the service is reached by one of them; an address cannot be rebound as a name can."""
+    monkeypatch.setattr(sockets, "bind_tcp", lambda _address, port: bind_tcp("127.0.0.9", port))
+    with live(tmp_path) as api:
+        for host, status in (("127.0.0.9", 200), ("127.0.0.8", 403), ("name.example.org", 403)):
+            connection = http.client.HTTPConnection("127.0.0.9", api.port, timeout=10)
+            connection.request("GET", "/job", headers={"Host": f"{host}:{api.port}"})
+            assert connection.getresponse().status == status
+            connection.close()
 
 
 def test_browsers_get_no_cross_origin_rights(api: Live) -> None:

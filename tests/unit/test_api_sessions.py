@@ -17,7 +17,7 @@ from live_api import Answer, Live, live
 
 from dynamiccluster.api import pam
 from dynamiccluster.api.pam import role_of, usable
-from dynamiccluster.api.sessions import LASTS_S, MOST, Sessions
+from dynamiccluster.api.sessions import LASTS_S, MOST, MOST_OF_ONE, Sessions
 from dynamiccluster.api.tokens import Role, make_token
 from dynamiccluster.errors import TransientError
 from dynamiccluster.kit.blocking import ThreadBridge
@@ -155,10 +155,30 @@ def test_odd_log_ins_are_refused(api: Live, wish: dict[str, str]) -> None:
 
 def test_sessions_are_bounded_and_hashed() -> None:
     sessions = Sessions()
-    cookies = [sessions.open("x", lambda: Role.ADMIN, 0.0, 0.0)[0] for _ in range(MOST + 5)]
+    cookies = [sessions.open(f"x{number}", lambda: Role.ADMIN, 0.0, 0.0)[0] for number in range(MOST + 5)]
     assert sessions.find(cookies[0], 1.0) is None
     assert sessions.find(cookies[-1], 1.0) is not None
     assert cookies[-1] not in str(sessions._known)
+
+
+def test_who_logs_in_all_the_time_ends_own_sessions_only(api: Live, tokens: dict[str, str]) -> None:
+    sessions = Sessions()
+    other = sessions.open("token ops", lambda: Role.ADMIN, 0.0, 0.0)[0]
+    mine = [sessions.open("token eve", lambda: Role.VIEWER, 0.0, 0.0)[0] for _ in range(MOST + 5)]
+    assert sessions.find(other, 1.0) is not None
+    assert sum(sessions.find(cookie, 1.0) is not None for cookie in mine) == MOST_OF_ONE
+    _, page = log_in(api, token=tokens["admin"])
+    _, again = log_in(api, {"Cookie": page["Cookie"]}, token=tokens["admin"])
+    assert again["Cookie"] != page["Cookie"]  # a cookie that was known before a log-in is worth nothing after it
+    assert api.ask("GET", "/api/v1/session", headers=page).json["via"] == "anonymous"
+    assert api.ask("GET", "/api/v1/session", headers=again).json["via"] == "session"
+
+
+@pytest.mark.parametrize("foreign", [{"Origin": "http://evil.example.org"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_pages_of_others_get_no_stream(api: Live, foreign: dict[str, str]) -> None:
+    answer = api.ask("GET", "/api/v1/live", headers=foreign)
+    assert (answer.status, answer.json["error"]["code"]) == (403, "csrf")
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 # --- behind a proxy ---------------------------------------------------------------------------------------
@@ -189,6 +209,17 @@ def test_a_proxy_s_word_is_believed_with_its_secret_only(proxied: Live) -> None:
     for forged in ({}, {"X-Proxy-Secret": ""}, {"X-Proxy-Secret": "a"}, {"X-Proxy-Secret": PROXY_SECRET + "x"}):
         answer = proxied.ask("GET", "/api/v1/nodes", headers={"X-Remote-User": "ada"} | forged)
         assert (answer.status, answer.json["error"]["code"]) == (403, "proxy")
+
+
+def test_what_a_proxy_was_told_to_know_the_user_is_not_taken_for_a_token(proxied: Live) -> None:
+    """Proxies pass on ``Authorization`` unless told otherwise: with Basic or Kerberos nobody could get in."""
+    ada = {"X-Remote-User": "ada", "X-Proxy-Secret": PROXY_SECRET}
+    for word in ("Basic YWRhOnB3", "Negotiate YIIF"):
+        assert proxied.ask("GET", "/api/v1/session", headers=ada | {"Authorization": word}).json["name"] == "proxy ada"
+        forged = proxied.ask("GET", "/api/v1/nodes", headers={"X-Remote-User": "ada", "Authorization": word})
+        assert (forged.status, forged.json["error"]["code"]) == (403, "proxy")
+        assert proxied.ask("GET", "/api/v1/nodes", headers={"Authorization": word}).status == 401
+    assert proxied.ask("GET", "/api/v1/nodes", headers=ada | {"Authorization": "Bearer dct_x"}).status == 401
 
 
 def test_other_addresses_are_no_proxies(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class LogIn(ApiHandler):
         else:
             found = await self._with_password(wish.user, wish.password)
         name, role_now = found.name, partial(gate.role_now, found)
+        gate.sessions.close(cookie_of(self.request))
         cookie, csrf, session = gate.sessions.open(name, role_now, clock.monotonic(), clock.now())
         log.info("%s has logged in from %s", name, self.request.remote_ip)
         secure = self.request.protocol == "https"

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from tornado.iostream import StreamClosedError
 
 from dynamiccluster.api import schemas_watch
+from dynamiccluster.api.auth import Via
 from dynamiccluster.api.declare import instant, number, operation
 from dynamiccluster.api.handlers.base import ApiHandler
 from dynamiccluster.api.pictures.attention import attention_docs
@@ -90,6 +91,8 @@ class Live(ApiHandler):
         media="text/event-stream",
     )
     async def get(self) -> None:
+        if self.caller.via is not Via.SOCKET:
+            self.context.gate.check_origin(self.request)  # pages of others would learn nothing, but take our streams
         if Live.streams >= MOST_STREAMS:
             text = f"{MOST_STREAMS} others watch already: ask /api/v1/overview every ten seconds instead"
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-watchers", text, retry_after_s=60.0)
