@@ -92,6 +92,8 @@ class PluginHost:
     async def _look(self, name: str, plugin: Plugin, picture: ReadModel) -> None:
         before = replace(self._status[name], last_try_at=self._clock.now())
 
+        was_inside = name in self._inside
+
         def look() -> None:
             self._inside.add(name)
             try:
@@ -105,7 +107,9 @@ class PluginHost:
             if not before.failures:
                 ours = isinstance(error, DynamicClusterError)
                 log.warning("plug-in %s failed: %s", name, _said(error), exc_info=None if ours else error)
-            self._status[name] = replace(before, failures=before.failures + 1, error=self._redact(_said(error)))
+            # while an earlier look is not back, why that was cut off says more than that no other was begun
+            said = before.error if was_inside else self._redact(_said(error))
+            self._status[name] = replace(before, failures=before.failures + 1, error=said)
         else:
             if before.failures:
                 log.info("plug-in %s works again after %d failures", name, before.failures)

@@ -124,7 +124,12 @@ def test_several_nodes_at_once_and_what_is_refused(site: Site, visit: Opener) ->
     expect(selected).to_contain_text("nodes selected")
     shot(page, "nodes selected")
     assert judged(page) == []
+    other = node_in(site, "idle", "busy")["node_id"]  # changes after it was selected: the question knows
+    assert site.running.ask("POST", f"/api/v1/nodes/{other}/hold")[0] == 200
+    site.running.until(lambda: state_of(site, other) in {"holding", "held"})
     selected.get_by_role("button", name="Hold", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("of fast (")
+    expect(page.get_by_role("dialog")).to_contain_text("neither idle nor busy and will be refused")
     dialog(page, "nodes?", "Hold")
     toast(page, "Hold asked for:")
     site.running.until(lambda: all(n["state"] in {"holding", "held"} for n in site.running.nodes() if n["joined_at"]))
@@ -140,6 +145,7 @@ def test_delete_a_working_node_once_it_is_empty(site: Site, visit: Opener) -> No
     page.get_by_role("button", name="Delete").click()
     asked = page.get_by_role("dialog")
     expect(asked).to_contain_text("hold first")
+    expect(asked.get_by_role("button", name="Delete", exact=True)).to_be_disabled()  # it would do nothing
     asked.get_by_role("checkbox").check()
     dialog(page, "deleted once empty", "Delete")
     toast(page, "Deletion asked for: 1 node.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dashboard_site import ROOT, Opener, Site, judged, shot, start, with_tokens
-from live_api import live
+from live_api import NOW, live
 from playwright.sync_api import Browser, expect
 
 from dynamiccluster.api import auth
@@ -57,16 +57,25 @@ def test_a_service_that_dies_and_comes_back(chromium: Browser, tmp_path: Path, v
 
 def test_a_silent_source_is_shown_as_stale(chromium: Browser, tmp_path: Path, visit: Opener) -> None:
     path, tokens = with_tokens(tmp_path)
-    with live(tmp_path, tokens_file=path, static_folder=BUILT) as api:
+    plugins = [
+        SourceStatus("graphite", NOW - 5, NOW - 5),
+        SourceStatus("site", 0.0, NOW - 30, 3, "no answer within 20 s", "unknown-outcome"),
+    ]
+    with live(tmp_path, plugins=lambda: plugins, tokens_file=path, static_folder=BUILT) as api:
         model, now = api.service.readmodel, api.clock.now()
         silent = SourceStatus("cloud:lab", now - 1234, now - 5, 7, "the endpoint does not answer")
         api.service.readmodel = replace(model, sources={**model.sources, "cloud:lab": silent})
         page = visit(Site(api.url, tokens), "")
         expect(page.locator(".top")).to_contain_text("stale 20 min")
+        expect(page.locator(".attention")).to_contain_text("The plug-in site is cut off")
         shot(page, "stale source")
         assert judged(page) == []
-        page.get_by_role("link", name="Settings").click()
+        page.get_by_role("link", name="The plug-in site is cut off").click()
         expect(page.locator("main")).to_contain_text("the endpoint does not answer")
+        expect(page.get_by_role("row", name="site")).to_contain_text("Cut off")
+        expect(page.get_by_role("row", name="graphite")).to_contain_text("Works")
+        shot(page, "settings with a plug-in cut off")
+        assert judged(page) == []
 
 
 def test_beyond_loopback_nothing_is_shown_before_the_log_in(

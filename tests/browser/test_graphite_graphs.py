@@ -23,7 +23,7 @@ PLUGIN = {
 
 
 class Graphite(http.server.BaseHTTPRequestHandler):
-    """An hour of made-up figures for whatever is asked, with a gap."""
+    """An hour of made-up figures for whatever is asked, with a gap. Of disks nobody has told it anything."""
 
     def do_GET(self) -> None:
         now = int(time.time()) // 60 * 60
@@ -34,6 +34,7 @@ class Graphite(http.server.BaseHTTPRequestHandler):
                     "datapoints": [[None if at % 23 == 0 else len(target) + at % 9, now - at * 60] for at in range(60)],
                 }
                 for target in parse_qs(urlsplit(self.path).query)["target"]
+                if "disk" not in target
             ]
         ).encode()
         self.send_response(200)
@@ -71,6 +72,25 @@ def test_graphs_from_graphite(
         expect(page.locator("canvas")).to_have_count(5)
         shot(page, "graphs from graphite")
         assert judged(page) == []
+        page.get_by_label("Node", exact=True).fill("dc-fast-00000001")
+        expect(page.locator("canvas")).to_have_count(3)
+        for said in ("Load", "Memory", "Network", "Graphite has nothing of it", "collectd.dc-fast-00000001.disk-"):
+            expect(page.locator("main")).to_contain_text(said)
+        page.get_by_label("From").fill("2026-01-01T00:00")
+        page.get_by_label("to", exact=True).fill("2025-12-31T00:00")
+        expect(page.locator("main")).to_contain_text("ends before it begins")
+        page.get_by_label("to", exact=True).fill("2026-01-02T00:00")
+        expect(page.get_by_role("button", name="1 h", exact=True)).to_have_attribute("aria-pressed", "false")
+        assert "until=" in page.url
+        page.get_by_label("Refresh").select_option("10 s")
+        shot(page, "graphs of a node from graphite")
+        assert judged(page) == []
+        page.get_by_role("link", name="dc-fast-00000001").click()
+        expect(page.get_by_role("region", name="What Graphite has of it").locator("canvas")).to_have_count(3)
+        shot(page, "node with graphs from graphite")
+        page.go_back()
+        page.get_by_role("button", name="The whole cluster").click()
+        expect(page.locator("canvas")).to_have_count(5)
         graphite.shutdown()
         graphite.server_close()
         page.get_by_role("button", name="7 d").click()

@@ -69,6 +69,7 @@ def test_page_on_a_phone(site: Site, visit: Opener, name: str, path: str, text: 
     ready(page, text if name != "jobs" else "Jobs")
     shot(page, f"{name} phone")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight"), "the frame itself scrolls"
     assert judged(page) == []
 
 

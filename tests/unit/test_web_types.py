@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,12 @@ import pytest
 
 from dynamiccluster.api.tokens import Role
 from dynamiccluster.api.typescript import type_of, typescript
+from dynamiccluster.model.event import EventKind
+from dynamiccluster.model.job import JobState
+from dynamiccluster.model.memory import BreakerState
+from dynamiccluster.model.plan import MISFITS, Refusal
+from dynamiccluster.model.resource import ResourceFlag
+from dynamiccluster.model.worker_node import NodeState
 
 API = Path(__file__).parents[2] / "web" / "src" / "api"
 
@@ -25,6 +33,29 @@ def test_the_dashboard_declares_no_document_of_its_own() -> None:
 def test_every_role_is_known_to_the_dashboard() -> None:
     told = " | ".join(f'"{role.name.lower()}"' for role in Role)
     assert f"  role: {told};" in typescript()
+
+
+def keys(file: str, table: str) -> set[str]:
+    """The keys of a table of words in one of the dashboard's files."""
+    text = (API.parent / "lib" / file).read_text("utf-8")
+    body = re.search(rf"const {table}\b[^=]*= {{\n(.*?)\n}};", text, re.DOTALL)
+    assert body
+    return set(re.findall(r'^  "?([a-z-]+)"?:', body[1], re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("file", "table", "words"),
+    [
+        ("states.ts", "NODE", NodeState),
+        ("states.ts", "JOB", JobState),
+        ("states.ts", "FLAG", ResourceFlag),
+        ("states.ts", "BREAKER", BreakerState),
+        ("states.ts", "KIND", EventKind),
+        ("limits.ts", "ENDS", [refusal for refusal in Refusal if refusal not in MISFITS]),
+    ],
+)
+def test_the_dashboard_has_words_for_every_state_and_limit(file: str, table: str, words: Iterable[str]) -> None:
+    assert keys(file, table) == {str(word) for word in words}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Resource } from "../src/api/types";
-import { named, ofLaunch, ofNodes, ofResource } from "../src/lib/consequences";
+import { madeUp, named, ofLaunch, ofNodes, ofResource } from "../src/lib/consequences";
 
 const node = (host_name: string, state: string, jobs: string[] = []) => ({
   node_id: host_name,
@@ -13,6 +13,14 @@ describe("what an action on nodes will do", () => {
   it("names a single node, and counts several", () => {
     expect(ofNodes("hold", [node("dc-1", "idle")], false).title).toBe("Hold dc-1?");
     expect(ofNodes("hold", [node("a", "idle"), node("b", "busy")], false).title).toBe("Hold 2 nodes?");
+  });
+  it("says of many nodes in which states and of which resources they are", () => {
+    const nodes = [node("a", "busy"), node("b", "idle"), node("c", "busy")].map((one, i) => ({
+      ...one,
+      resource: i ? "rack" : "cloud",
+    }));
+    expect(madeUp(nodes)).toBe("2 busy, 1 idle; of rack (2), cloud (1).");
+    expect(madeUp([node("a", "held")])).toBe("1 held.");
   });
   it("says that held nodes let their jobs end, each job once", () => {
     const nodes = [node("a", "busy", ["1", "2"]), node("b", "busy", ["2"])];
@@ -28,6 +36,14 @@ describe("what an action on nodes will do", () => {
     expect(ofNodes("hold", [node("a", "starting")], false).refused).toHaveLength(1);
     expect(ofNodes("delete", [node("a", "busy", ["1"])], false).refused.join()).toContain("hold first");
     expect(ofNodes("delete", [node("a", "terminating")], false).refused.join()).toContain("already");
+  });
+  it("has nothing to do when all of it would be refused", () => {
+    expect(ofNodes("delete", [node("a", "busy")], false).idle).toBe(true);
+    expect(ofNodes("delete", [node("a", "busy")], true).idle).toBe(false);
+    expect(ofNodes("delete", [node("a", "busy"), node("b", "held")], false).idle).toBe(false);
+    expect(ofNodes("hold", [node("a", "held")], false).idle).toBe(true);
+    expect(ofNodes("unhold", [node("a", "held"), node("b", "idle")], false).idle).toBe(false);
+    expect(ofNodes("vacate", [node("a", "terminating")], false).idle).toBe(true);
   });
   it("says that deletion with force waits for the jobs", () => {
     const said = ofNodes("delete", [node("a", "busy", ["1"]), node("b", "held")], true);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { count, duration, instant, memory, money, plural, since, walltime } from "../src/lib/format";
+import { compact, count, duration, instant, memory, money, plural, since, walltime } from "../src/lib/format";
 
 describe("duration", () => {
   it.each([
@@ -19,6 +19,23 @@ describe("duration", () => {
     expect(duration(null)).toBe("–");
     expect(duration(Number.NaN)).toBe("–");
   });
+});
+
+it("prints figures without a unit so that they fit an axis", () => {
+  expect([0, 0.25, 7, 980, 1234, 20_000, 999_700, 35e6, 1.4e9, 2e15, -1500].map(compact)).toEqual([
+    "0",
+    "0.25",
+    "7",
+    "980",
+    "1.23 k",
+    "20 k",
+    "1 M",
+    "35 M",
+    "1.4 G",
+    "2 P",
+    "-1.5 k",
+  ]);
+  expect(compact(null)).toBe("–");
 });
 
 it("prints walltimes as schedulers do", () => {

@@ -1,10 +1,12 @@
 import { expect, it } from "vitest";
+import { ApiFailure } from "../src/api/client";
 import { topics } from "../src/api/live";
 import type { HistoryEvent } from "../src/api/types";
-import { summary } from "../src/app/actions";
-import { columns } from "../src/lib/graphite";
+import { halfDone, summary } from "../src/app/actions";
+import { below, columns, distinct, highest } from "../src/lib/graphite";
 import { lifeOf } from "../src/lib/life";
 import { outline } from "../src/lib/outline";
+import { stale } from "../src/lib/sources";
 import { stacked } from "../src/lib/stack";
 import { EVENT_KINDS, grouped, JOB_STATES, jobLook, kindLook, NODE_STATES, nodeLook } from "../src/lib/states";
 
@@ -83,13 +85,59 @@ it("series of Graphite with steps of their own share one axis", () => {
       },
       { target: "other", datapoints: [[5, 20]] },
     ],
-    "dc",
+    below("dc", ["dc.nodes.busy", "other"]),
   );
   expect(drawn.at).toEqual([10, 20, 30]);
   expect(drawn.series).toEqual([
     { name: "nodes.busy", values: [1, null, 3] },
     { name: "other", values: [null, 5, null] },
   ]);
+});
+
+it("a legend says only what series do not have in common", () => {
+  const net = (what: string) => `collectd.h.interface-${what}`;
+  expect(distinct([net("eth0.if_octets.rx"), net("eth0.if_octets.tx")])).toEqual(["rx", "tx"]);
+  expect(distinct([net("eth0.if_octets.rx"), net("ib0.if_octets.tx")])).toEqual([
+    "interface-eth0 rx",
+    "interface-ib0 tx",
+  ]);
+  expect(distinct(["a.b.c", "a.b.d.e"])).toEqual(["c", "d e"]);
+  expect(distinct(["collectd.h.load.load.shortterm"])).toEqual(["shortterm"]);
+  expect(distinct(["a.b", "a.b"])).toEqual(["a.b", "a.b"]);
+  expect(distinct([])).toEqual([]);
+});
+
+it("of too many series those that are highest now are drawn, and none without a value", () => {
+  const series = [
+    { name: "low", values: [9, 1] },
+    { name: "none", values: [null, null] },
+    { name: "high", values: [1, 9, null] },
+    { name: "middle", values: [5] },
+  ];
+  expect(highest(series, 2).map((one) => one.name)).toEqual(["high", "middle"]);
+  expect(highest(series, 9).map((one) => one.name)).toEqual(["low", "high", "middle"]);
+});
+
+it("each source has its own age from which on it is stale", () => {
+  const now = Date.parse("2026-01-01T01:00:00Z");
+  const source = { ok: true, last_good_at: "2026-01-01T00:50:00Z", stale_after_s: 3600, stale_facets: [] };
+  expect(stale(source, now)).toBe(false);
+  expect(stale({ ...source, stale_after_s: 60 }, now)).toBe(true);
+  expect(stale({ ...source, ok: false }, now)).toBe(true);
+  expect(stale({ ...source, last_good_at: null }, now)).toBe(true);
+  expect(stale({ ...source, stale_facets: ["priorities"] }, now)).toBe(true);
+});
+
+it("a change of many nodes that breaks off says what was done and what was not asked", () => {
+  const lost = halfDone("Hold asked for: 400 nodes.", 9600, new ApiFailure(0, "unreachable", "No answer."));
+  expect(lost).toBeInstanceOf(ApiFailure);
+  expect(lost.message).toBe(
+    "Hold asked for: 400 nodes. Then it broke off: No answer. Not asked for: the last 9,600 nodes.",
+  );
+});
+
+it("modes of files read as they are written", () => {
+  expect(outline({ socket_mode: 384, port: 384 }).map((line) => line.value)).toEqual(["0600", "384"]);
 });
 
 it("a configuration is read as lines, and searched with the keys above a hit", () => {

@@ -18,6 +18,7 @@ export type {
   JobDoc as Job,
   NodeDetail,
   NodeDoc as WorkerNode,
+  NodeList,
   OfferDoc as Offer,
   OverviewDoc as Overview,
   PlanDoc as Plan,

@@ -1,11 +1,11 @@
 // Changes that pages offer: each asks first, naming what will happen, and says afterwards what was done and refused.
 
-import { changes } from "../api/client";
+import { ApiFailure, changes, get, path } from "../api/client";
 import { ALL } from "../api/live";
-import type { BulkReply, NodeAction, Resource, WorkerNode } from "../api/types";
+import type { BulkReply, NodeAction, NodeList, Resource, WorkerNode } from "../api/types";
 import { live } from "../api/use";
-import { named, ofLaunch, ofNodes, ofResource } from "../lib/consequences";
-import { plural } from "../lib/format";
+import { madeUp, named, ofLaunch, ofNodes, ofResource } from "../lib/consequences";
+import { count, plural } from "../lib/format";
 import type { App } from "./context";
 
 const MOST = 200; // nodes of one request, as the API allows
@@ -27,13 +27,73 @@ export function summary(action: NodeAction, reply: BulkReply): string {
   return said.join(" ") || "Nothing to do.";
 }
 
-export type Nodes = readonly Pick<WorkerNode, "node_id" | "host_name" | "state" | "jobs">[];
+/** What a change of many nodes that broke off has to tell. */
+export function halfDone(done: string, left: number, failure: unknown): Error {
+  const why = failure instanceof Error ? failure.message : String(failure);
+  const text = `${done} Then it broke off: ${why} Not asked for: the last ${plural(left, "node")}.`;
+  return failure instanceof ApiFailure ? new ApiFailure(failure.status, failure.code, text) : new Error(text);
+}
 
-export function askNodes(app: App, action: NodeAction, nodes: Nodes, done: () => void = () => {}): void {
+export type Nodes = readonly Pick<WorkerNode, "node_id" | "host_name" | "state" | "jobs" | "resource">[];
+
+const SINGLY = 8; // so few are asked for one by one
+const PAGE = 1000;
+
+/**
+ * These nodes as they are now: one may have got a job, or have gone, since it was selected. What a question says must
+ * be true when it is asked.
+ */
+export async function asTheyAre(nodes: Nodes): Promise<WorkerNode[]> {
+  if (nodes.length <= SINGLY) {
+    const found = await Promise.all(
+      nodes.map((node) =>
+        get<WorkerNode>(`/api/v1/nodes/${encodeURIComponent(node.node_id)}`).catch((failure: unknown) => {
+          if (failure instanceof ApiFailure && failure.status === 404) return null;
+          throw failure;
+        }),
+      ),
+    );
+    return found.filter((node) => node !== null);
+  }
+  const now = new Map<string, WorkerNode>();
+  for (let after = ""; ; ) {
+    const page = await get<NodeList>(path("/api/v1/nodes", { limit: PAGE, after }));
+    for (const node of page.nodes) now.set(node.node_id, node);
+    if (!page.next) break;
+    after = page.next;
+  }
+  return nodes.flatMap((node) => now.get(node.node_id) ?? []);
+}
+
+/** Ask whether to do this to these nodes, in their present states. */
+export async function askNodes(
+  app: App,
+  action: NodeAction,
+  chosen: Nodes,
+  done: () => void = () => {},
+): Promise<void> {
+  try {
+    const nodes = await asTheyAre(chosen);
+    if (nodes.length) ask(app, action, nodes, chosen.length - nodes.length, done);
+    else app.say(chosen.length === 1 ? "This node has gone." : "All of these nodes have gone.", true);
+  } catch (failure) {
+    app.say(failure instanceof Error ? failure.message : String(failure), true);
+  }
+}
+
+function ask(app: App, action: NodeAction, nodes: Nodes, gone: number, done: () => void): void {
   const phrase = (force: boolean) => {
     const consequence = ofNodes(action, nodes, force);
     return nodes.length > 1
-      ? { ...consequence, lines: [named(nodes.map((node) => node.host_name || node.node_id)), ...consequence.lines] }
+      ? {
+          ...consequence,
+          lines: [
+            named(nodes.map((node) => node.host_name || node.node_id)),
+            madeUp(nodes),
+            ...(gone ? [`${plural(gone, "node")} of the selected ${gone === 1 ? "has" : "have"} gone since.`] : []),
+            ...consequence.lines,
+          ],
+        }
       : consequence;
   };
   const working = nodes.some((node) => node.state === "idle" || node.state === "busy");
@@ -42,7 +102,7 @@ export function askNodes(app: App, action: NodeAction, nodes: Nodes, done: () =>
     ...(action === "delete" && working
       ? { option: { label: "Delete working nodes too, when empty", on: false, rephrase: phrase } }
       : {}),
-    run: async (force) => {
+    run: async (force, _number, progress) => {
       const [only] = nodes;
       if (only && nodes.length === 1) {
         await changes.node(action, only.node_id, force);
@@ -53,9 +113,17 @@ export function askNodes(app: App, action: NodeAction, nodes: Nodes, done: () =>
       const total: BulkReply = { done: [], refused: [] };
       for (let from = 0; from < nodes.length; from += MOST) {
         const ids = nodes.slice(from, from + MOST).map((node) => node.node_id);
-        const reply = await changes.nodes(action, ids, force);
-        total.done.push(...reply.done);
-        total.refused.push(...reply.refused);
+        if (nodes.length > MOST) progress(`${count(from)} of ${count(nodes.length)} …`);
+        try {
+          const reply = await changes.nodes(action, ids, force);
+          total.done.push(...reply.done);
+          total.refused.push(...reply.refused);
+        } catch (failure) {
+          if (!from) throw failure;
+          // what was asked before is committed: it must not look as if nothing was
+          live.tell(new Set(ALL));
+          throw halfDone(summary(action, total), nodes.length - from, failure);
+        }
       }
       done();
       live.tell(new Set(ALL));

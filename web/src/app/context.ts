@@ -12,7 +12,8 @@ export interface Question extends Consequence {
   option?: { label: string; on: boolean; rephrase: (on: boolean) => Consequence };
   /** a number that changes what will happen */
   number?: { label: string; value: number; least: number; most: number; rephrase: (value: number) => Consequence };
-  run: (option: boolean, number: number) => Promise<string>;
+  /** `progress` is shown while it runs */
+  run: (option: boolean, number: number, progress: (text: string) => void) => Promise<string>;
 }
 
 export type Theme = "system" | "light" | "dark";

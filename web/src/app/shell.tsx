@@ -7,6 +7,7 @@ import type { Overview, Session, Source } from "../api/types";
 import { live, tellTime, useDocument, useNow } from "../api/use";
 import { duration, since } from "../lib/format";
 import { href, parts } from "../lib/route";
+import { stale } from "../lib/sources";
 import { EventsPage } from "../pages/events";
 import { GraphsPage } from "../pages/graphs";
 import { JobPage } from "../pages/job";
@@ -299,13 +300,10 @@ function Top() {
   );
 }
 
-/** A source is stale when its last good answer failed to be renewed, or is much older than any poll interval. */
-export const OLD_S = 180;
-
 function SourcePill({ source }: { source: Source }) {
   const now = useNow();
   const age = since(source.last_good_at, now);
-  const old = !source.ok || age === null || age > OLD_S || source.stale_facets.length > 0;
+  const old = stale(source, now);
   const name = source.source.replace(/^cloud:/, "");
   const text = age === null ? "never seen" : duration(age);
   const why = [

@@ -12,6 +12,8 @@ export interface Consequence {
   danger: boolean;
   /** what the service will refuse, one sentence each */
   refused: string[];
+  /** nothing would be done: all of it would be refused */
+  idle?: boolean;
 }
 
 const WORKING = new Set(["idle", "busy"]);
@@ -25,6 +27,24 @@ type Few = Pick<WorkerNode, "host_name" | "node_id" | "state" | "jobs">;
 export function named(names: readonly string[], most = 6): string {
   if (names.length <= most) return names.join(", ");
   return `${names.slice(0, most).join(", ")} and ${count(names.length - most)} more`;
+}
+
+/** "212 busy, 88 idle; of cloud-small (210), rack (90)": what a long list of names does not tell. */
+export function madeUp(nodes: readonly (Few & { resource?: string })[]): string {
+  const told = (words: string[], say: (word: string, number: number) => string) => {
+    const numbers = new Map<string, number>();
+    for (const word of words) numbers.set(word, (numbers.get(word) ?? 0) + 1);
+    return [...numbers].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([word, n]) => say(word, n));
+  };
+  const states = told(
+    nodes.map((node) => node.state),
+    (word, n) => `${count(n)} ${word}`,
+  );
+  const resources = told(
+    nodes.flatMap((node) => node.resource ?? []),
+    (word, n) => `${word} (${count(n)})`,
+  );
+  return `${states.join(", ")}${resources.length ? `; of ${named(resources)}` : ""}.`;
 }
 
 function inStates(nodes: readonly Few[], states: ReadonlySet<string>): number {
@@ -63,13 +83,13 @@ export function ofNodes(action: NodeAction, nodes: readonly Few[], force: boolea
       const not = nodes.length - inStates(nodes, WORKING);
       if (not)
         refused.push(`${plural(not, "node")} ${not === 1 ? "is" : "are"} neither idle nor busy and will be refused.`);
-      return { title: `Hold ${what}?`, lines, verb: "Hold", danger: false, refused };
+      return { title: `Hold ${what}?`, lines, verb: "Hold", danger: false, refused, idle: not === nodes.length };
     }
     case "unhold": {
       lines.push("Jobs may start there again, and idle nodes may be scaled down as usual.");
       const not = nodes.length - inStates(nodes, HELD);
       if (not) refused.push(`${plural(not, "node")} ${not === 1 ? "is" : "are"} not held and will be refused.`);
-      return { title: `Unhold ${what}?`, lines, verb: "Unhold", danger: false, refused };
+      return { title: `Unhold ${what}?`, lines, verb: "Unhold", danger: false, refused, idle: not === nodes.length };
     }
     case "vacate": {
       lines.push(
@@ -78,7 +98,7 @@ export function ofNodes(action: NodeAction, nodes: readonly Few[], force: boolea
       lines.push(jobs ? `${plural(jobs, "job")} will be interrupted.` : "No jobs run there as last seen.");
       const not = nodes.length - inStates(nodes, WORKING) - inStates(nodes, HELD);
       if (not) refused.push(`${plural(not, "node")} ${not === 1 ? "is" : "are"} not in service and will be refused.`);
-      return { title: `Vacate ${what}?`, lines, verb: "Vacate", danger: jobs > 0, refused };
+      return { title: `Vacate ${what}?`, lines, verb: "Vacate", danger: jobs > 0, refused, idle: not === nodes.length };
     }
     case "delete": {
       const working = nodes.filter((node) => WORKING.has(node.state));
@@ -100,7 +120,14 @@ export function ofNodes(action: NodeAction, nodes: readonly Few[], force: boolea
       if (coming) lines.push(`${plural(coming, "node")} of these ${coming === 1 ? "is" : "are"} still starting.`);
       const ending = inStates(nodes, ENDING);
       if (ending) refused.push(`${plural(ending, "node")} ${ending === 1 ? "is" : "are"} on the way out already.`);
-      return { title: `Delete ${what}?`, lines, verb: "Delete", danger: true, refused };
+      return {
+        title: `Delete ${what}?`,
+        lines,
+        verb: "Delete",
+        danger: true,
+        refused,
+        idle: free <= 0 && !(working.length && force),
+      };
     }
   }
 }
@@ -155,7 +182,10 @@ export function ofLaunch(resource: Resource, nodes: number): Consequence {
   const lines = [
     `${plural(nodes, "machine")} of ${resource.capacity.cores} cores ${nodes === 1 ? "is" : "are"} asked of ${resource.tenancy} now, whether or not jobs wait.`,
   ];
-  if (price > 0) lines.push(`They cost ${price.toFixed(2)} per hour while they exist.`);
+  if (price > 0)
+    lines.push(
+      `${nodes === 1 ? "It costs" : "They cost"} ${price.toFixed(2)} per hour while ${nodes === 1 ? "it exists" : "they exist"}.`,
+    );
   const refused =
     resource.current_nodes + nodes > resource.max_nodes
       ? [`The maximum is ${resource.max_nodes}, and there are ${resource.current_nodes}: the service will refuse.`]

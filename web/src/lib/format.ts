@@ -38,6 +38,19 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : GROUPS.format(value);
 }
 
+/** "980", "1.2 k", "35 M", "1.4 G": for axes, and for figures whose unit is not known. */
+export function compact(value: number | null | undefined): string {
+  if (value === null || value === undefined) return "–";
+  let [rest, step] = [Math.abs(value), 0];
+  while (rest >= 999.5 && step < 5) {
+    rest /= 1000;
+    step += 1;
+  }
+  const digits = rest >= 100 || (step === 0 && Number.isInteger(rest)) ? 0 : rest >= 10 ? 1 : 2;
+  const text = String(Number(rest.toFixed(digits)));
+  return `${value < 0 ? "-" : ""}${text}${step ? ` ${" kMGTP"[step]}` : ""}`;
+}
+
 /** Money has no currency here: prices are in whatever unit the site configured. */
 export function money(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";

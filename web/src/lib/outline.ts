@@ -14,6 +14,11 @@ function text(value: unknown): string {
   return String(value);
 }
 
+/** Modes of files are read as they are written: 0600, not 384. */
+function shownAs(key: string, value: unknown): string {
+  return key.endsWith("_mode") && Number.isInteger(value) ? `0${(value as number).toString(8)}` : text(value);
+}
+
 function plain(value: unknown): boolean {
   return value === null || typeof value !== "object";
 }
@@ -24,7 +29,7 @@ export function outline(document: unknown, search = ""): OutlineLine[] {
   const lines: OutlineLine[] = [];
   const walk = (value: unknown, key: string, path: string, depth: number): OutlineLine[] => {
     if (plain(value) || (Array.isArray(value) && value.every(plain))) {
-      const shown = Array.isArray(value) ? (value.length ? value.map(text).join(", ") : "none") : text(value);
+      const shown = Array.isArray(value) ? (value.length ? value.map(text).join(", ") : "none") : shownAs(key, value);
       return !needle || key.toLowerCase().includes(needle) || shown.toLowerCase().includes(needle)
         ? [{ path, depth, key, value: shown }]
         : [];

@@ -1,33 +1,22 @@
 import { useMemo } from "preact/hooks";
-import { path } from "../api/client";
-import type { GraphiteSeries, Graphs, History } from "../api/types";
+import type { Graphs, History } from "../api/types";
 import { type Loaded, useDocument } from "../api/use";
 import { useApp } from "../app/context";
 import { refine, useRoute } from "../app/router";
 import { money } from "../lib/format";
-import { columns } from "../lib/graphite";
 import { Empty, Failure, Loading, Panel, Stale } from "../ui/bits";
 import { Chart, type Line } from "../ui/chart";
-import { DemandChart, known, type Range, RangePicker, spanOf, useHistory, useRange } from "../ui/timeline";
-
-/** Distinguishable for all kinds of colour vision; a legend names each, and dashes tell the second half apart. */
-const PALETTE = ["--cat-1", "--cat-2", "--cat-3", "--cat-4", "--cat-5", "--cat-6"];
-
-export function lineOf(name: string, values: (number | null)[], i: number): Line {
-  return {
-    name,
-    values,
-    colour: PALETTE[i % PALETTE.length] ?? "--accent",
-    kind: "line",
-    ...(i >= PALETTE.length ? { dash: [5, 3] } : {}),
-  };
-}
+import { lineOf } from "../ui/lines";
+import { DemandChart, FromTo, known, type Range, RangePicker, spanOf, useHistory, useRange } from "../ui/timeline";
+import { ClusterFromGraphite, NodeChoice, NodeFromGraphite, RefreshPicker, useRefresh } from "./graphite";
 
 export function GraphsPage() {
   const range = useRange();
   const { query } = useRoute();
   const graphs: Loaded<Graphs> = useDocument("/api/v1/graphs", []);
   const graphite = query.from === "graphite" && graphs.data?.render === true;
+  const refresh = useRefresh();
+  const names = graphs.data?.node_graphs ?? [];
   return (
     <>
       <header class="page-head">
@@ -35,7 +24,7 @@ export function GraphsPage() {
         <RangePicker range={range} />
         {graphs.data?.graphite ? (
           <div class="segments" role="group" aria-label="Whose figures">
-            <button type="button" aria-pressed={!graphite} onClick={() => refine({ from: "" })}>
+            <button type="button" aria-pressed={!graphite} onClick={() => refine({ from: "", node: "", refresh: "" })}>
               Own history
             </button>
             <button
@@ -50,8 +39,17 @@ export function GraphsPage() {
           </div>
         ) : null}
       </header>
+      <div class="filters">
+        <FromTo range={range} />
+        {graphite ? <RefreshPicker /> : null}
+        {graphite && names.length ? <NodeChoice chosen={query.node ?? ""} /> : null}
+      </div>
       {graphite && graphs.data ? (
-        <FromGraphite range={range} prefix={graphs.data.prefix} />
+        query.node ? (
+          <NodeFromGraphite node={query.node} names={names} range={range} everyMs={refresh} />
+        ) : (
+          <ClusterFromGraphite range={range} prefix={graphs.data.prefix} everyMs={refresh} />
+        )
       ) : (
         <OwnHistory range={range} />
       )}
@@ -203,62 +201,5 @@ function Drawn({
       {...span}
       {...(format ? { format, whole: false } : {})}
     />
-  );
-}
-
-const GROUPS = [
-  {
-    title: "Nodes",
-    targets: ["nodes.total", "nodes.busy", "nodes.idle", "nodes.starting", "nodes.vacating", "nodes.error"],
-  },
-  {
-    title: "Cores",
-    targets: ["cores.total", "cores.busy", "cores.idle", "cores.starting", "cores.vacating", "cores.error"],
-  },
-  { title: "Jobs queued", targets: ["jobs.queued"] },
-  { title: "Nodes of each resource", targets: ["resource.*.nodes"] },
-  { title: "Cores of each resource", targets: ["resource.*.cores"] },
-] as const;
-
-function FromGraphite({ range, prefix }: { range: Range; prefix: string }) {
-  return (
-    <div class="graphs">
-      {GROUPS.map((group) => (
-        <Panel key={group.title} title={group.title}>
-          <Graphite targets={group.targets} prefix={prefix} range={range} title={group.title} />
-        </Panel>
-      ))}
-    </div>
-  );
-}
-
-const REFRESH_MS = 60_000; // carbon's usual step
-
-function Graphite({
-  targets,
-  prefix,
-  range,
-  title,
-}: {
-  targets: readonly string[];
-  prefix: string;
-  range: Range;
-  title: string;
-}) {
-  const named = targets.map((target) => `&target=${encodeURIComponent(target)}`).join("");
-  const asked = `${path("/api/v1/graphs/render", { from: `-${range.s / 60}min`, until: "now" })}${named}`;
-  const { data, error, again }: Loaded<GraphiteSeries[]> = useDocument(asked, [], REFRESH_MS);
-  const drawn = useMemo(() => columns(data ?? [], prefix), [data, prefix]);
-  if (!data)
-    return error ? (
-      <Failure error={error} again={again} what="Graphite's figures" />
-    ) : (
-      <Loading what="Graphite's figures" />
-    );
-  return (
-    <>
-      <Stale error={error} />
-      <Drawn data={drawn} lines={drawn.series.map((one, i) => lineOf(one.name, one.values, i))} label={title} />
-    </>
   );
 }

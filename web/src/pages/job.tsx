@@ -1,6 +1,7 @@
 import type { JobDetail } from "../api/types";
 import { type Loaded, useDocument } from "../api/use";
 import { count, memory, walltime } from "../lib/format";
+import { endOf } from "../lib/limits";
 import { href } from "../lib/route";
 import { jobLook } from "../lib/states";
 import { Ago, At, Chip, Empty, Facts, Failure, Loading, Panel, Stale } from "../ui/bits";
@@ -108,8 +109,10 @@ function Answer({ job }: { job: JobDetail }) {
       <p class="lead">{answer?.summary || job.reason || "Nothing is known yet: the next decision will tell."}</p>
       {answer?.limit ? (
         <p class="notice tone-wait">
-          <Icon name="warn" />
-          <span>{`The limit that binds: ${answer.limit}.`}</span>
+          <Icon name="info" />
+          <span>
+            <b>The limit that binds: {answer.limit}.</b> {endOf(answer.limit) && `What ends it: ${endOf(answer.limit)}`}
+          </span>
         </p>
       ) : null}
       <Facts
@@ -117,7 +120,7 @@ function Answer({ job }: { job: JobDetail }) {
           ...(waits
             ? ([
                 ["The scheduler says", job.reason],
-                ["Would nodes help", job.wait || answer?.wait || ""],
+                ["Would more nodes help", job.wait || answer?.wait || ""],
                 [
                   "Tried again",
                   answer?.earliest_retry_at ? <At at={answer.earliest_retry_at} /> : "at the next decision",

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { ApiFailure, changes } from "../api/client";
-import type { HistoryEvent, NodeDetail } from "../api/types";
+import type { Graphs, HistoryEvent, NodeDetail } from "../api/types";
 import { type Loaded, serviceTime, useDocument } from "../api/use";
 import { useApp } from "../app/context";
 import { instant, memory, money, plural } from "../lib/format";
@@ -10,6 +10,8 @@ import { nodeLook } from "../lib/states";
 import { Ago, At, Chip, Empty, Facts, Failure, Loading, Panel, Stale } from "../ui/bits";
 import { EventLines } from "../ui/events";
 import { Icon } from "../ui/icon";
+import { RangePicker, useRange } from "../ui/timeline";
+import { NodeGraphs, useRefresh } from "./graphite";
 import { Cores, NodeButtons } from "./nodes";
 
 const each = encodeURIComponent;
@@ -34,6 +36,7 @@ export function NodePage({ name }: { name: string }) {
       {node.data && !gone ? <Living node={node.data} /> : <Gone name={name} history={history} />}
       <Stale error={gone ? null : node.error} />
       <Life history={history} state={gone ? "gone" : (node.data?.state ?? "")} />
+      {node.data && !gone ? <Measured host={node.data.host_name} /> : null}
       {node.data && !gone ? <Console node={node.data} /> : null}
     </>
   );
@@ -200,6 +203,26 @@ function Life({ history, state }: { history: readonly HistoryEvent[]; state: str
         <Empty icon="history" title="No events kept of it" />
       )}
     </Panel>
+  );
+}
+
+/** Load, memory, network and disk, where the nodes' collectors tell Graphite and the service may ask it. */
+function Measured({ host }: { host: string }) {
+  const graphs: Loaded<Graphs> = useDocument("/api/v1/graphs", []);
+  const range = useRange();
+  const everyMs = useRefresh();
+  const names = graphs.data?.node_graphs ?? [];
+  if (!names.length || !host) return null;
+  return (
+    <section class="measured" aria-labelledby="measured">
+      <header class="panel-head">
+        <h2 id="measured">What Graphite has of it</h2>
+        <div class="panel-aside">
+          <RangePicker range={range} />
+        </div>
+      </header>
+      <NodeGraphs node={host} names={names} range={range} everyMs={everyMs} />
+    </section>
   );
 }
 

@@ -12,7 +12,7 @@ import { NODE_STATES, nodeLook } from "../lib/states";
 import { Ago, Chip, Empty, Failure, Loading, Stale } from "../ui/bits";
 import { Filters, SearchField, StateFilter } from "../ui/filters";
 import { Icon } from "../ui/icon";
-import { type Column, Table } from "../ui/table";
+import { type Column, Table, useNarrow } from "../ui/table";
 
 const MOST_SELECTED = 10_000;
 const each = encodeURIComponent;
@@ -145,6 +145,7 @@ const ACTIONS: readonly { action: NodeAction; name: string; icon: string }[] = [
 
 export function NodeButtons({ nodes, done }: { nodes: readonly WorkerNode[]; done?: () => void }) {
   const app = useApp();
+  const [busy, setBusy] = useState(false);
   return (
     <div class="buttons">
       {ACTIONS.map(({ action, name, icon }) => (
@@ -152,9 +153,13 @@ export function NodeButtons({ nodes, done }: { nodes: readonly WorkerNode[]; don
           type="button"
           key={action}
           class={`button small${action === "delete" ? " danger-quiet" : ""}`}
-          disabled={!app.operator || !nodes.some((node) => applies(action, node))}
+          // of several, states may have changed since they were selected: the question tells what is refused
+          disabled={!app.operator || busy || (nodes.length === 1 && !nodes.some((node) => applies(action, node)))}
           title={app.operator ? undefined : "Log in as an operator to change nodes"}
-          onClick={() => askNodes(app, action, nodes, done)}
+          onClick={() => {
+            setBusy(true);
+            void askNodes(app, action, nodes, done).finally(() => setBusy(false));
+          }}
         >
           <Icon name={icon} size={14} />
           {name}
@@ -175,6 +180,7 @@ export function NodesPage() {
   const [selected, setSelected] = useState<ReadonlyMap<string, WorkerNode>>(new Map());
   const ids = useMemo(() => new Set(selected.keys()), [selected]);
   const filtered = Boolean(state || resource || q);
+  const narrow = useNarrow(); // there is no head of a table then
 
   // another question, another selection: nothing that is out of sight is ever changed
   // the filters are the reason
@@ -224,6 +230,13 @@ export function NodesPage() {
         </label>
       </Filters>
       <Stale error={rows.loaded ? rows.error : null} />
+      {narrow && rows.total && selected.size < rows.total ? (
+        <p>
+          <button type="button" class="button small" onClick={() => selectAll(true)}>
+            {`Select all ${count(rows.total)}`}
+          </button>
+        </p>
+      ) : null}
       {selected.size ? (
         <div class="selection" role="region" aria-label="Selected nodes">
           <b class="num">{`${plural(selected.size, "node")} selected`}</b>

@@ -52,7 +52,7 @@ function Body({ data }: { data: Overview }) {
       name: "Queued",
       value: count(demand.waiting_cores),
       unit: "cores",
-      note: `${plural(data.pending_jobs, "job")} waiting${demand.unplaced_tasks ? `, ${count(demand.unplaced_tasks)} without a place` : ""}`,
+      note: `${plural(demand.waiting_tasks, "task")}${demand.unplaced_tasks ? `, ${count(demand.unplaced_tasks)} without a place` : " waiting"}`,
       values: series.waiting_cores ?? [],
       colour: "--series-queued",
       to: href("/jobs", { state: "pending" }),
@@ -137,7 +137,7 @@ function linkOf(item: Attention): string | null {
   if (item.resource) return href("/resources", { name: item.resource });
   if (item.source) return href("/settings");
   if (item.kind === "job") return href("/jobs", { state: "pending" });
-  if (item.kind === "mode") return href("/settings");
+  if (item.kind === "mode" || item.kind === "plugin") return href("/settings");
   if (item.kind === "node") return href("/nodes", { state: "down,failed,evacuating,quarantined" });
   return null;
 }

@@ -95,6 +95,7 @@ function ResourcePanel({ resource, open }: { resource: Resource; open: boolean }
   ].filter(Boolean);
   const overridden =
     resource.min_nodes !== resource.configured_min_nodes || resource.max_nodes !== resource.configured_max_nodes;
+  const full = resource.current_nodes >= resource.max_nodes;
   const hint = app.operator ? undefined : "Log in as an operator to change resources";
   return (
     <section class="panel resource" aria-label={resource.name}>
@@ -119,8 +120,8 @@ function ResourcePanel({ resource, open }: { resource: Resource; open: boolean }
           <button
             type="button"
             class="button small primary"
-            disabled={!app.operator}
-            title={hint}
+            disabled={!app.operator || full}
+            title={hint ?? (full ? `It has its maximum of ${plural(resource.max_nodes, "node")}` : undefined)}
             onClick={() => askLaunch(app, resource)}
           >
             <Icon name="plus" size={14} />

@@ -1,10 +1,12 @@
 import { useState } from "preact/hooks";
 import { changes } from "../api/client";
-import type { Plan } from "../api/types";
-import { type Loaded, live, useDocument } from "../api/use";
+import type { Plan, Plugin, Source } from "../api/types";
+import { type Loaded, live, useDocument, useNow } from "../api/use";
 import { askAuto, askObserve, askReload } from "../app/actions";
 import { type Theme, useApp } from "../app/context";
+import { duration } from "../lib/format";
 import { outline } from "../lib/outline";
+import { stale } from "../lib/sources";
 import { Ago, At, Empty, Facts, Failure, Loading, Panel } from "../ui/bits";
 import { Icon } from "../ui/icon";
 
@@ -23,6 +25,7 @@ export function SettingsPage() {
         <Service />
       </div>
       <Sources />
+      <Plugins />
       <PlanPanel />
       <Configuration />
     </>
@@ -165,6 +168,9 @@ function Sources() {
                 Last good answer
               </th>
               <th scope="col" class="num">
+                Asked every
+              </th>
+              <th scope="col" class="num">
                 Failures
               </th>
               <th scope="col">Remarks</th>
@@ -178,12 +184,10 @@ function Sources() {
               <tr key={source.source}>
                 <td class="mono">{source.source}</td>
                 <td>
-                  <span class={`chip tone-${source.ok ? "good" : "bad"}`}>
-                    <Icon name={source.ok ? "check" : "warn"} size={13} />
-                    {source.ok ? "Answers" : "Fails"}
-                  </span>
+                  <SourceState source={source} />
                 </td>
                 <td class="num">{source.last_good_at ? <Ago at={source.last_good_at} suffix=" ago" /> : "never"}</td>
+                <td class="num">{duration(source.poll_s)}</td>
                 <td class="num">{source.failures}</td>
                 <td>
                   {[
@@ -209,6 +213,94 @@ function Sources() {
           </tbody>
         </table>
       </div>
+    </Panel>
+  );
+}
+
+function SourceState({ source }: { source: Source }) {
+  const now = useNow();
+  const [tone, icon, word] = !source.ok
+    ? ["bad", "warn", source.failures ? "Fails" : "Not seen yet"]
+    : stale(source, now)
+      ? ["wait", "warn", "Stale"]
+      : ["good", "check", "Answers"];
+  return (
+    <span
+      class={`chip tone-${tone}`}
+      title={`Stale: no good answer for ${duration(source.stale_after_s)}, or parts of it are old.`}
+    >
+      <Icon name={icon} size={13} />
+      {word}
+    </span>
+  );
+}
+
+const PLUGIN_STATES: Record<Plugin["state"], { tone: string; icon: string; word: string; means: string }> = {
+  works: { tone: "good", icon: "check", word: "Works", means: "Its last look went well." },
+  new: { tone: "wait", icon: "clock", word: "Not looked yet", means: "It has not looked since the service started." },
+  fails: {
+    tone: "bad",
+    icon: "cross",
+    word: "Fails",
+    means: "Its last look failed. It looks again, more and more rarely.",
+  },
+  "cut-off": {
+    tone: "bad",
+    icon: "warn",
+    word: "Cut off",
+    means: "Its last look has not come back in time. It is left to itself until it does.",
+  },
+};
+
+function Plugins() {
+  const plugins = useApp().overview.data?.status.plugins ?? [];
+  return (
+    <Panel title="Plug-ins" aside={<span class="muted">the service goes on without those that fail</span>}>
+      {plugins.length ? (
+        // it may scroll, so the keyboard must reach it
+        <div class="scroll-x" tabIndex={0} role="region" aria-label="Plug-ins">
+          <table class="plain-table">
+            <thead>
+              <tr>
+                <th scope="col">Plug-in</th>
+                <th scope="col">State</th>
+                <th scope="col" class="num">
+                  Last good look
+                </th>
+                <th scope="col" class="num">
+                  Failures
+                </th>
+                <th scope="col">Last error</th>
+              </tr>
+            </thead>
+            <tbody>
+              {plugins.map((plugin) => {
+                const look = PLUGIN_STATES[plugin.state];
+                return (
+                  <tr key={plugin.name}>
+                    <td class="mono">{plugin.name}</td>
+                    <td>
+                      <span class={`chip tone-${look.tone}`} title={look.means}>
+                        <Icon name={look.icon} size={13} />
+                        {look.word}
+                      </span>
+                    </td>
+                    <td class="num">
+                      {plugin.last_good_at ? <Ago at={plugin.last_good_at} suffix=" ago" /> : "never"}
+                    </td>
+                    <td class="num">{plugin.failures}</td>
+                    <td>{plugin.error || <span class="muted">–</span>}</td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      ) : (
+        <Empty icon="layers" title="No plug-ins">
+          The section <code>plugins:</code> of the configuration is empty.
+        </Empty>
+      )}
     </Panel>
   );
 }

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Values } from "../api/types";
-import { instant } from "../lib/format";
+import { compact, instant } from "../lib/format";
 import { type Line, stacked } from "../lib/stack";
 
 export type { Line };
@@ -153,7 +153,7 @@ export function Chart({
               size: 44,
               ...(whole ? { incrs: WHOLE } : {}),
               values: (_u, ticks) =>
-                ticks.map((tick) => (Number.isInteger(tick) || tick < 5 ? tick.toLocaleString("en-GB") : String(tick))),
+                ticks.map((tick) => (tick < 10_000 ? tick.toLocaleString("en-GB") : compact(tick))),
             },
           ],
           series,

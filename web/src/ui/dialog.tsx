@@ -67,12 +67,13 @@ export function Confirm({
   const [number, setNumber] = useState(question.number?.value ?? 0);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState("");
+  const [progress, setProgress] = useState("");
   const now = question.option?.rephrase(option) ?? question.number?.rephrase(number) ?? question;
   const run = async () => {
     setBusy(true);
     setError("");
     try {
-      const said = await question.run(option, number);
+      const said = await question.run(option, number, setProgress);
       close();
       say(said);
     } catch (failure) {
@@ -129,8 +130,12 @@ export function Confirm({
           <button type="button" class="button" onClick={close}>
             Cancel
           </button>
-          <button type="submit" class={`button ${now.danger ? "danger" : "primary"}`} disabled={busy}>
-            {busy ? "…" : now.verb}
+          <button
+            type="submit"
+            class={`button ${now.danger ? "danger" : "primary"}`}
+            disabled={busy || now.idle === true}
+          >
+            {busy ? progress || "…" : now.verb}
           </button>
         </div>
       </form>

@@ -1,6 +1,6 @@
 // Charts from the service's own history: which stretch of time, and demand against supply.
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { History, Values } from "../api/types";
 import { type Loaded, useDocument } from "../api/use";
 import { useApp } from "../app/context";
@@ -17,12 +17,24 @@ export const RANGES = [
   { key: "30d", name: "30 d", s: 2_592_000 },
 ] as const;
 
-export type Range = (typeof RANGES)[number];
+/** A stretch of time: the last `s` seconds, or if `fixed` those from one instant (epoch seconds) to another. */
+export interface Range {
+  key: string;
+  s: number;
+  fixed: readonly [number, number] | null;
+}
 
 /** The stretch that the address names. */
 export function useRange(): Range {
   const { query } = useRoute();
-  return RANGES.find((range) => range.key === query.range) ?? RANGES[1];
+  return rangeOf(query);
+}
+
+export function rangeOf(query: Readonly<Record<string, string>>): Range {
+  const [since, until] = [Number(query.since), Number(query.until)];
+  if (since > 0 && until > since) return { key: "", s: until - since, fixed: [since, until] };
+  const { key, s } = RANGES.find((range) => range.key === query.range) ?? RANGES[1];
+  return { key, s, fixed: null };
 }
 
 export function RangePicker({ range }: { range: Range }) {
@@ -33,7 +45,7 @@ export function RangePicker({ range }: { range: Range }) {
           type="button"
           key={one.key}
           aria-pressed={one.key === range.key}
-          onClick={() => refine({ range: one.key === "1h" ? "" : one.key }, true)}
+          onClick={() => refine({ range: one.key === "1h" ? "" : one.key, since: "", until: "" }, true)}
         >
           {one.name}
         </button>
@@ -42,13 +54,64 @@ export function RangePicker({ range }: { range: Range }) {
   );
 }
 
+/** From and to, for those who look for something that was. Nothing changes before both are instants in order. */
+export function FromTo({ range }: { range: Range }) {
+  const [first, last] = range.fixed ?? [0, 0];
+  const [from, setFrom] = useState("");
+  const [to, setTo] = useState("");
+  useEffect(() => {
+    setFrom(first ? localInput(first) : "");
+    setTo(last ? localInput(last) : "");
+  }, [first, last]);
+  const take = (since: string, until: string) => {
+    const [a, b] = [Date.parse(since) / 1000, Date.parse(until) / 1000];
+    if (a > 0 && b > a) refine({ since: String(a), until: String(b), range: "" }, true);
+  };
+  const wrong = from !== "" && to !== "" && !(Date.parse(to) > Date.parse(from));
+  return (
+    <span class="from-to">
+      <label>
+        From
+        <input
+          type="datetime-local"
+          value={from}
+          onInput={(event) => {
+            setFrom(event.currentTarget.value);
+            take(event.currentTarget.value, to);
+          }}
+        />
+      </label>
+      <label>
+        to
+        <input
+          type="datetime-local"
+          value={to}
+          aria-invalid={wrong}
+          onInput={(event) => {
+            setTo(event.currentTarget.value);
+            take(from, event.currentTarget.value);
+          }}
+        />
+      </label>
+      {wrong ? <span class="text-bad small">ends before it begins</span> : null}
+    </span>
+  );
+}
+
+/** Epoch seconds as the browser's field for date and time wants them: in the reader's own time zone. */
+export function localInput(at: number): string {
+  const date = new Date(at * 1000);
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
 /** The history of the last `range`. The service's own clock counts, which may run ahead of ours in a demo. */
 export function useHistory(range: Range, points: number): Loaded<History> {
   const { overview } = useApp();
   const now = overview.data?.status.now;
   // in steps, so that the address stays the same between two values
   const step = Math.max(10, Math.floor(range.s / points));
-  const until = now ? Math.ceil(Date.parse(now) / 1000 / step) * step : 0;
+  const until = range.fixed?.[1] ?? (now ? Math.ceil(Date.parse(now) / 1000 / step) * step : 0);
   const path = until ? `/api/v1/history?since=${until - range.s}&until=${until}&points=${points}` : null;
   const loaded = useDocument<History>(path, [], 0);
   const kept = useKept(loaded.data);
@@ -56,7 +119,7 @@ export function useHistory(range: Range, points: number): Loaded<History> {
 }
 
 /** The last value that there was, while a new one is on its way. */
-function useKept<T>(value: T | null): T | null {
+export function useKept<T>(value: T | null): T | null {
   const memory = useMemo<{ value: T | null }>(() => ({ value: null }), []);
   if (value !== null) memory.value = value;
   return memory.value;
