@@ -3,6 +3,10 @@
 * ``pending`` for ``boot_s`` and ``shutting-down`` for ``stop_s``; the dead leave the list after ``forget_s``;
 * a client token used again gives the same instances, or ``IdempotentParameterMismatch``;
 * as many instances as there are, between MinCount and MaxCount (moto gives MinCount);
+* fleets of the type ``instant``: the pool is the first of ``deepest`` that was asked for, else the first that is not
+  out of machines; those found empty before it stand in ``Errors``. Each is made by moto's RunInstances with the launch
+  template, as moto's own fleets take the first override only, and little of the template. ``gives`` (ZONE/TYPE) is a
+  machine that nobody asked for;
 * ``late``: tags and starts are accepted, and lists show them only after :meth:`Ec2Site.catch_up`;
 * faults by call, type and zone: EC2's error codes, replies lost after success, slow ones, lists that are stale, half,
   or do not show what was just made.
@@ -71,6 +75,11 @@ _INSTANCE = re.compile(
 _NEW_ID = re.compile(r"<instanceId>(i-[0-9a-f]+)</instanceId>")
 
 
+def _overrides(zone: str, kind: str) -> str:
+    override = f"<instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone>"
+    return f"<launchTemplateAndOverrides><overrides>{override}</overrides></launchTemplateAndOverrides>"
+
+
 @dataclass
 class Fault:
     """What happens to a call instead. ``code``: an error of EC2's, or
@@ -99,6 +108,8 @@ class Ec2Site:
     stock: int = 1_000_000  # instances there are at most
     most_vcpus: int = 0  # quota; 0 = it cannot be asked for
     late: bool = False
+    deepest: tuple[str, ...] = ()  # ZONE/TYPE
+    gives: str = ""
     slow_s: float = 0.0
     hang_s: float = 1.0
     faults: list[Fault] = field(default_factory=list)
@@ -139,7 +150,7 @@ class Ec2Site:
             self._pass_on(dict(asked), b"")
 
     def clear(self) -> None:
-        """As :meth:`reset`, of instances alone, and fast."""
+        """As :meth:`reset`, of instances and launch templates alone, and fast."""
         with self._lock:
             self.faults.clear()
             self.calls.clear()
@@ -147,6 +158,8 @@ class Ec2Site:
             for regions in ec2_backends.values():
                 for backend in regions.values():
                     backend.reservations.clear()
+                    backend.launch_templates.clear()
+                    backend.launch_template_name_to_ids.clear()
             self.now = time.time
 
     def living(self) -> set[str]:
@@ -187,6 +200,8 @@ class Ec2Site:
             reply = self._run_instances(environ, asked)
         elif action in UNCHANGING:
             reply = _SAID[body] = _SAID.get(body) or self._pass_on(environ, body)
+        elif action == "CreateFleet" and "DryRun" not in asked:
+            reply = self._create_fleet(environ, asked)
         else:
             reply = self._pass_on(environ, body)
         if isinstance(reply, str):
@@ -230,6 +245,98 @@ class Ec2Site:
                 if token:
                     self._tokens["RunInstances", token] = (digest, reply)
             return reply
+
+    def _create_fleet(self, environ: dict[str, Any], asked: dict[str, str]) -> tuple[bytes, str, Any] | str:
+        """One spot machine of one of the overrides. With the same token it is the same reply."""
+        token = asked["ClientToken"]
+        digest = hashlib.sha256(repr(sorted(asked.items())).encode()).hexdigest()
+        with self._lock:
+            before = self._tokens.get(("CreateFleet", token))
+            if before is not None:
+                return before[1] if before[0] == digest else "IdempotentParameterMismatch"
+            reply = self._fleet_of_one(environ, asked)
+            if not isinstance(reply, str):
+                self._tokens["CreateFleet", token] = (digest, reply)
+            return reply
+
+    def _fleet_of_one(self, environ: dict[str, Any], asked: dict[str, str]) -> tuple[bytes, str, Any] | str:
+        template = "LaunchTemplateConfigs.1.LaunchTemplateSpecification."
+        errors, made = "", ""
+        overrides = self._overrides_in(asked)
+        for place in sorted(overrides, key=self._depth):
+            zone, _, kind = place.partition("/")
+            fault = self._fault_of_pool(zone, kind) or self._full()
+            if fault:
+                said = f"<errorCode>{fault}</errorCode><errorMessage>on purpose</errorMessage>"
+                errors += f"<item>{_overrides(zone, kind)}<lifecycle>spot</lifecycle>{said}</item>"
+                continue
+            zone, _, kind = (self.gives or place).partition("/")
+            request = {key: asked[key] for key in ("Version",)} | {
+                "Action": "RunInstances",
+                "MinCount": "1",
+                "MaxCount": "1",
+                "LaunchTemplate.LaunchTemplateName": asked[f"{template}LaunchTemplateName"],
+                "LaunchTemplate.Version": asked[f"{template}Version"],
+                "InstanceType": kind,
+                "InstanceMarketOptions.MarketType": asked["TargetCapacitySpecification.DefaultTargetCapacityType"],
+                **{key: value for key, value in asked.items() if key.startswith("TagSpecification.1.")},
+            }
+            subnet = overrides[place]
+            request |= {"SubnetId": subnet} if subnet else {"Placement.AvailabilityZone": zone}
+            if f"{template}LaunchTemplateSpecificationUserData" in asked:
+                request["UserData"] = asked[f"{template}LaunchTemplateSpecificationUserData"]
+            reply = self._pass_on(environ, urlencode(request).encode())
+            if not reply[1].startswith("200"):
+                return reply
+            (instance_id,) = _NEW_ID.findall(reply[0].decode())
+            self._born[instance_id] = self.now()
+            ids = f"<instanceIds><item>{instance_id}</item></instanceIds><instanceType>{kind}</instanceType>"
+            made = f"<item>{_overrides(zone, kind)}<lifecycle>spot</lifecycle>{ids}</item>"
+            break
+        body = (
+            f"<CreateFleetResponse><fleetId>fleet-{uuid.uuid4()}</fleetId><errorSet>{errors}</errorSet>"
+            f"<fleetInstanceSet>{made}</fleetInstanceSet></CreateFleetResponse>"
+        )
+        return body.encode(), "200 OK", [("Content-Type", "text/xml")]
+
+    def _overrides_in(self, asked: dict[str, str]) -> dict[str, str]:
+        """ZONE/TYPE of each override in their order, and its subnet, if it has one."""
+        found = {}
+        for number in range(1, 1000):
+            prefix = f"LaunchTemplateConfigs.1.Overrides.{number}."
+            kind = asked.get(f"{prefix}InstanceType")
+            if kind is None:
+                break
+            subnet = asked.get(f"{prefix}SubnetId", "")
+            zone = asked.get(f"{prefix}AvailabilityZone") or self._zone_of(subnet)
+            found[f"{zone}/{kind}"] = subnet
+        return found
+
+    def _zone_of(self, subnet: str) -> str:
+        for regions in ec2_backends.values():
+            for backend in regions.values():
+                for zone, subnets in backend.subnets.items():
+                    if subnet in subnets:
+                        return str(zone)
+        return ""
+
+    def _depth(self, place: str) -> int:
+        return self.deepest.index(place) if place in self.deepest else len(self.deepest)
+
+    def _full(self) -> str:
+        if len(self._living()) >= self.stock:
+            return "InsufficientInstanceCapacity"
+        return "VcpuLimitExceeded" if self.most_vcpus and len(self._living()) >= self.most_vcpus // VCPUS else ""
+
+    def _fault_of_pool(self, zone: str, kind: str) -> str:
+        """What is wrong with one pool is wrong with it however it is asked for."""
+        for fault in self.faults:
+            of_pool = fault.instance_type or fault.zone
+            there = fault.instance_type in ("", kind) and fault.zone in ("", zone) and fault.market in ("", "spot")
+            if fault.action in ("RunInstances", "CreateFleet") and of_pool and there and fault.times > 0:
+                fault.times -= 1
+                return fault.code
+        return ""
 
     def _listed(self, reply: tuple[bytes, str, Any], fault: str) -> tuple[bytes, str, Any]:
         text, now = reply[0].decode(), self.now()

@@ -37,7 +37,8 @@ class Cloud(Protocol):
         """Ask for ``len(specs)`` machines. Returns those the cloud accepted, perhaps fewer:
         then as a ``PartialLaunch`` with the error that met the rest, or it counts as a lack of capacity.
 
-        ``resource.offering`` says which of the resource's offers is wanted, where there are several.
+        ``resource.offering`` says which of the resource's offers is wanted, where there are several; if the cloud can
+        choose, it may take any of ``resource.any_of`` instead, and says which with each machine.
 
         Raises ``CapacityError``, ``QuotaError``, ``ThrottledError``, ``AuthError``, ``BadConfigError`` or
         ``TransientError`` only when *no* machine came into being, and ``UnknownOutcomeError`` whenever that is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dynamiccluster.config.schema_cloud import CloudResource
 from dynamiccluster.config.schema_cloud_aws import AwsResource
-from dynamiccluster.config.schema_cloud_xspot import XspotResource
+from dynamiccluster.config.schema_cloud_xspot import XspotResource, no_fleet_for
 from dynamiccluster.model.menu import Menu, SpotStrategy
 
 _SETTLE_S = 60.0
@@ -29,6 +29,7 @@ def _of_types(item: XspotResource) -> Menu:
         on_demand_strategy=config.on_demand_allocation_strategy,
         try_spot_s=config.try_spot_period if config.spot_fleet_types else -1.0,
         spot_settle_s=max(0.0, config.spot_delay_period or _SETTLE_S),
+        fleet=config.launch_by == "fleet" and not any(no_fleet_for(config)),
         on_demand=bool(config.on_demand_types),
     )
 

@@ -14,7 +14,7 @@ from dynamiccluster.config.schema_cloud_aws import Ec2Config
 from dynamiccluster.config.schema_cloud_common import ResourceSection
 from dynamiccluster.config.schema_cluster_common import lower
 from dynamiccluster.config.xspot_toml import MINUTE_S, SECOND_S, Parsed, duration_s, parse
-from dynamiccluster.model.menu import OnDemandStrategy, SpotStrategy
+from dynamiccluster.model.menu import CAPACITY_AWARE, OnDemandStrategy, SpotStrategy
 
 _KIND = re.compile(r"([a-z][a-z0-9-]*)(?:\.([a-z0-9-]+))?(?::(\d{1,4}))?")
 
@@ -105,6 +105,14 @@ class XspotConfig(Ec2Config):
         "a config.toml: 2.",
         examples=[2],
     )
+    launch_by: Literal["fleet", "instances"] | None = Field(
+        None,
+        description="How spot instances are asked for. `fleet`: several offers that do as well are named in one "
+        "request (CreateFleet), of which EC2 takes what the strategy wants; with a strategy that minds capacity, and "
+        "without `launch_template` and `hyperthreading: false`. `instances`: one offer at a time (RunInstances). "
+        "Default: `instances`.",
+        examples=["fleet"],
+    )
     availability_zones: Texts = Field(
         (), description="Only these zones. Default: those of the subnets, else all.", examples=[["us-east-1b"]]
     )
@@ -181,8 +189,21 @@ def xspot_findings(item: XspotResource) -> Iterator[tuple[tuple[str, ...], str, 
         yield ("price_per_hour",), "is given, but the machines of a menu differ: see prices", "no such key"
     if item.offering:
         yield ("offering",), "is given, but each machine type of a menu is an offering of its own", "no such key"
+    if item.config.launch_by == "fleet":
+        for key, wanted in no_fleet_for(item.config):
+            yield ("config", "launch_by"), f"is fleet, which does not go with this {key}", wanted
     if set(item.config.availability_zones) - set(item.config.subnets) and item.config.subnets:
         yield ("config", "availability_zones"), "names a zone that has no subnet", "zones of `subnets`"
+
+
+def no_fleet_for(config: XspotConfig) -> Iterator[tuple[str, str]]:
+    """Each key for whose sake spot instances cannot be asked for by a fleet, and what it would have to be."""
+    if config.spot_allocation_strategy not in CAPACITY_AWARE:
+        yield "spot_allocation_strategy", f"one of {', '.join(sorted(CAPACITY_AWARE))}"
+    if config.launch_template is not None:
+        yield "launch_template", "none: a fleet has one of the service's own"
+    if not config.hyperthreading:
+        yield "hyperthreading", "true: the cores of each type would have to be named"
 
 
 def xspot_remarks(config: XspotConfig) -> Iterator[tuple[str, str]]:

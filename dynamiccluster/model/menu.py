@@ -16,6 +16,16 @@ class SpotStrategy(StrEnum):
     PRICE_CAPACITY_OPTIMIZED = "price-capacity-optimized"  # price, made dearer by expected interruptions
 
 
+CAPACITY_AWARE = frozenset(
+    {
+        SpotStrategy.CAPACITY_OPTIMIZED,
+        SpotStrategy.CAPACITY_OPTIMIZED_PRIORITIZED,
+        SpotStrategy.PRICE_CAPACITY_OPTIMIZED,
+    }
+)
+"""Strategies that rest on how much there is of what, which the cloud knows best."""
+
+
 class OnDemandStrategy(StrEnum):
     LOWEST_PRICE = "lowest-price"
     PRIORITIZED = "prioritized"  # the menu's priorities first, price among equals

@@ -78,7 +78,7 @@ class Resource:
     waits_s: float = 0.0  # while its spot instances are sold out, work that suits it goes nowhere worse for so long
     menu: Menu | None = None  # it is one of many kinds of machine, chosen for each demand among the cloud's offers
     billed: Capacity | None = None  # what a node uses of the cloud's quota; None = as much as jobs may use of it
-    instead: tuple[Offer, ...] = ()  # of one that is launched: offers that do as well as ``offering``
+    any_of: tuple[Offer, ...] = ()  # of one that is launched: whichever of these the cloud takes; empty = ``offering``
 
     @property
     def word(self) -> str:
@@ -109,7 +109,7 @@ class Resource:
             price_per_hour=offer.price_per_hour or self.price_per_hour,
             offering=offer.offering,
             billed=offer.billed,
-            instead=offer.instead,
+            any_of=(offer.alone, *offer.instead) if offer.instead else (),
         )
 
     def numbered(self, number: int) -> str:

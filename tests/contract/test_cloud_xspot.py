@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -55,15 +56,16 @@ class Chosen:
 
     idempotent = True
 
-    def __init__(self, cloud: AwsCloud) -> None:
+    def __init__(self, cloud: AwsCloud, chosen: Mapping[str, Any] = MappingProxyType({"offering": LARGE})) -> None:
         self._cloud = cloud
+        self._chosen = chosen
         self.tenancy = cloud.tenancy
 
     def list_instances(self) -> CloudView:
         return self._cloud.list_instances()
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
-        return self._cloud.launch(launch_id, replace(resource, offering=LARGE), specs)
+        return self._cloud.launch(launch_id, replace(resource, **self._chosen), specs)
 
     def terminate(self, instance_ids: Sequence[str]) -> None:
         self._cloud.terminate(instance_ids)
@@ -86,6 +88,48 @@ class TestMenu(CloudSuite):
     @pytest.fixture
     def harness(self, site: Ec2Site) -> Harness:
         return MenuHarness(site)
+
+
+SPOT_LARGE = [
+    Offer(
+        "small",
+        RESOURCE.capacity,
+        offering=f"t/{zone}/{kind}/spot",
+        price_per_hour=0.03,
+        instance_type=kind,
+        zone=zone,
+        market="spot",
+    )
+    for zone in ("us-east-1a", "us-east-1b")
+    for kind in ("c5.large", "m5.large")
+]
+ANY_LARGE = {"offering": SPOT_LARGE[0].offering, "any_of": tuple(SPOT_LARGE)}
+
+
+class FleetHarness:
+    """Machines are asked for by fleets. The place that the last offer is of has most of them."""
+
+    def __init__(self, site: Ec2Site) -> None:
+        site.boot_s, site.stop_s, site.most_vcpus = 0.2, 0.2, MOST * VCPUS
+        site.deepest = ("us-east-1b/m5.large",)
+        types = {"on_demand_types": [], "spot_fleet_types": ["c5.large", "m5.large"]}
+        self.cloud: Cloud = Chosen(cloud(site, "ours", **types), ANY_LARGE)
+        self.other: Cloud = Chosen(cloud(site, "theirs", **types), ANY_LARGE)
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class TestFleet(CloudSuite):
+    @pytest.fixture(scope="class")
+    def running(self) -> Iterator[Ec2Site]:
+        with ec2_site() as running:
+            yield running
+
+    @pytest.fixture
+    def harness(self, running: Ec2Site) -> Harness:
+        running.clear()
+        return FleetHarness(running)
 
 
 def test_a_menu_that_counts_against_several_limits_is_held_to_none_of_them(site: Ec2Site) -> None:

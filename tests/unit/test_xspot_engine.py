@@ -25,7 +25,7 @@ spot_fleet_types = ["m5.large", "m5.2xlarge"]
 """
 
 
-def rig_of(site: Ec2Site, directory: Path) -> Ec2Rig:
+def rig_of(site: Ec2Site, directory: Path, **more: Any) -> Ec2Rig:
     (directory / "config.toml").write_text(TOML, "utf-8")
     config: dict[str, Any] = {
         "region_name": "us-east-1",
@@ -35,6 +35,7 @@ def rig_of(site: Ec2Site, directory: Path) -> Ec2Rig:
         "config_file": "config.toml",
         "availability_zones": ["us-east-1a"],
         "prices": {"c5.large": 0.085, "c5.2xlarge": 0.34},
+        **more,
     }
     menu = {"type": "xspot", "tenancy": "t", "quantity": {"max": 20}, "config": config, "timers": {"launch_s": 1e6}}
     document = {"dynamic-cluster": {"cluster_id": "c1"}, "cluster": {"type": "slurm"}, "cloud": {"menu": menu}}
@@ -81,4 +82,65 @@ async def test_without_spot_capacity_the_jobs_get_on_demand_machines_after_the_p
         await rig.until(lambda: rig.recorded())
         assert rig.clock.now() - asked_at >= 60, "spot is tried for that long"
         assert offerings(rig) == ["t/us-east-1a/c5.large/on-demand"]
+        await rig.stop()
+
+
+FLEET = {
+    "launch_by": "fleet",
+    "spot_fleet_types": ["c5.2xlarge", "m5.2xlarge", "r5.2xlarge"],
+    "availability_zones": ["us-east-1a", "us-east-1b"],
+}
+
+
+@on_virtual_time
+async def test_ec2_chooses_among_what_does_as_well_and_the_nodes_are_what_it_chose(tmp_path: Path) -> None:
+    with ec2_site() as site:
+        site.deepest = ("us-east-1b/r5.2xlarge",)
+        rig = rig_of(site, tmp_path, **FLEET)
+        rig.start()
+        await rig.ready()
+        rig.submit(cores=8, count=3)
+        await rig.until(lambda: len(rig.recorded()) == 3)
+        await rig.until(rig.settled)
+        assert offerings(rig) == ["t/us-east-1b/r5.2xlarge/spot"] * 3
+        assert {node.offer.capacity.memory_mib // 1024 for node in rig.nodes if node.offer} == {62}
+        assert (site.calls["CreateFleet"], site.calls["RunInstances"]) == (1, 1)
+        await rig.stop()
+
+
+@on_virtual_time
+async def test_a_fleet_whose_reply_is_lost_is_found_with_what_it_is(tmp_path: Path) -> None:
+    with ec2_site() as site:
+        site.deepest = ("us-east-1b/r5.2xlarge",)
+        site.faults.append(Fault("CreateFleet", "lost"))
+        rig = rig_of(site, tmp_path, **FLEET)
+        rig.start()
+        await rig.ready()
+        rig.submit(cores=8)
+        await rig.until(lambda: rig.recorded())
+        await rig.until(rig.settled)
+        assert offerings(rig) == ["t/us-east-1b/r5.2xlarge/spot"]
+        assert site.made() == 1
+        await rig.stop()
+
+
+@on_virtual_time
+async def test_what_a_fleet_finds_sold_out_is_left_alone_and_then_comes_on_demand(tmp_path: Path) -> None:
+    with ec2_site() as site:
+        short = "InsufficientInstanceCapacity"
+        site.faults.append(Fault("CreateFleet", short, zone="us-east-1a"))
+        rig = rig_of(site, tmp_path, **FLEET)
+        rig.start()
+        await rig.ready()
+        rig.submit(cores=8)
+        await rig.until(lambda: rig.recorded())
+        (there,) = offerings(rig)
+        assert there.startswith("t/us-east-1b/")
+        held = {key for key in rig.store.load().memory.backoffs if key.startswith("offering:")}
+        assert held
+        assert all("us-east-1a" in key for key in held)
+        site.faults.append(Fault("CreateFleet", short, zone="us-east-1b"))
+        rig.submit(cores=8)
+        await rig.until(lambda: len(rig.recorded()) == 2)
+        assert any(one.endswith("/c5.2xlarge/on-demand") for one in offerings(rig))
         await rig.stop()

@@ -9,6 +9,7 @@ from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls, within
 from dynamiccluster.clouds.aws.catalogue import Catalogue
+from dynamiccluster.clouds.aws.fleets import Fleets
 from dynamiccluster.clouds.aws.instance_map import (
     MOST_NODES,
     cluster_of,
@@ -71,6 +72,7 @@ class AwsCloud:
         self._catalogue = Catalogue(calls, clock, tenancy, single, menus=bought(menus.values()))
         self._warm = WarmNodes(calls, clock, cluster_id, single, self._user_data)
         self._menus = Menus(calls, clock, tenancy, menus, self._catalogue)
+        self._fleets = Fleets(calls, clock, cluster_id, tenancy)
 
     def list_instances(self) -> CloudView:
         started_at = self._clock.now()
@@ -105,6 +107,8 @@ class AwsCloud:
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
         config, template = self._prepared(resource, specs)
+        if resource.any_of and not (template and (template.per_node or not self._fleets.possible())):
+            return self._by_fleet(launch_id, resource, config, specs, template)
         size = 1 if template is not None and template.per_node else MOST_NODES
         made = [] if template is not None and template.per_node else self._restarted(launch_id, resource, config, specs)
         known = {machine.node_id for machine in made}
@@ -123,6 +127,25 @@ class AwsCloud:
             if len(launched) < len(portion):
                 break
         return tuple(made)
+
+    def _by_fleet(
+        self,
+        launch_id: str,
+        resource: Resource,
+        config: Mapping[str, Any],
+        specs: Sequence[NodeSpec],
+        template: Prepared | None,
+    ) -> tuple[LaunchedInstance, ...]:
+        """As :meth:`launch`, of whichever of the resource's offers EC2 takes."""
+
+        def run(word: str, offering: str, others: Sequence[NodeSpec]) -> list[LaunchedInstance]:
+            there = replace(resource, offering=offering, any_of=())
+            return self._request(f"{launch_id}-{word}", launch_id, there, config, others, template)
+
+        script = self._script(launch_id, resource, specs[0], template)
+        with_image = {**config, "image_id": self._menus.image(config["image_id"])}
+        token = _token(f"{launch_id}-fleet")
+        return self._fleets.launch(launch_id, token, resource, with_image, specs, script, run)
 
     def launch_whole(
         self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]
@@ -197,10 +220,7 @@ class AwsCloud:
         if not instance_type and "instance_type" not in config:
             raise BadConfigError(f"{resource.name} is a menu, and {resource.offering!r} is not one of its offers")
         config = {**config, "image_id": self._menus.image(config["image_id"])}
-        spec = specs[0] if len(specs) == 1 else None
-        script = template.render(launch_id, resource, spec) if template else ""
-        if len(script.encode()) > USER_DATA_BYTES:
-            raise BadConfigError(f"{resource.name}: its user data is longer than the {USER_DATA_BYTES} bytes of EC2")
+        script = self._script(launch_id, resource, specs[0] if len(specs) == 1 else None, template)
         tags = tags_of(self._cluster_id, launch_id, resource.name, resource.offering, specs, config["tags"])
         request = run_instances(
             config,
@@ -218,6 +238,12 @@ class AwsCloud:
         with self._calls.errors(launching=True, offering=resource.offering):
             reply = ec2.run_instances(**request)
         return [to_launched(described) for described in within(reply, "Instances", UnknownOutcomeError)]
+
+    def _script(self, launch_id: str, resource: Resource, spec: NodeSpec | None, template: Prepared | None) -> str:
+        script = template.render(launch_id, resource, spec) if template else ""
+        if len(script.encode()) > USER_DATA_BYTES:
+            raise BadConfigError(f"{resource.name}: its user data is longer than the {USER_DATA_BYTES} bytes of EC2")
+        return script
 
     def _restarted(
         self, launch_id: str, resource: Resource, config: Mapping[str, Any], specs: Sequence[NodeSpec]

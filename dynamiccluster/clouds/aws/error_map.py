@@ -79,6 +79,7 @@ AUTH = frozenset(
         "RequestExpired",
         "RequestTimeTooSkewed",
         "RequestInTheFuture",
+        "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
         "OptInRequired",
         "PendingVerification",
         "Blocked",

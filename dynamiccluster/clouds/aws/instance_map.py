@@ -18,6 +18,9 @@ CLUSTER_TAG = "dynamiccluster:cluster"
 LAUNCH_TAG = "dynamiccluster:launch"
 RESOURCE_TAG = "dynamiccluster:resource"
 OFFERING_TAG = "dynamiccluster:offering"
+ANY = "any"
+"""In the place of zone or type in an offering: whichever EC2 takes."""
+
 NODES_TAG = "dynamiccluster:nodes."
 """With a number from 0: the launch's nodes in the order of launch indices, ``HOST_NAME=NODE_ID`` each, or ``HOST_NAME``
 where that ends with ``-NODE_ID``. ``scripts/join/machine`` reads it, too."""
@@ -141,7 +144,7 @@ def to_instance(described: Mapping[str, Any], now: float = 0.0) -> Instance:
         address=str(described.get("PrivateIpAddress") or ""),
         created_at=_seconds(described.get("LaunchTime")),
         fault=fault,
-        offering=tags.get(OFFERING_TAG, ""),
+        offering=_offering(described, tags),
     )
 
 
@@ -185,6 +188,16 @@ def _node(described: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str, s
         index -= len(words)
         number += 1
     return "", ""
+
+
+def _offering(described: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """As asked for; of a machine that was asked for by several offers, the one that it is."""
+    named = tags.get(OFFERING_TAG, "")
+    tenancy, *parts = named.rsplit("/", 3)
+    if len(parts) != 3 or parts[1] != ANY:
+        return named
+    zone = str(described.get("Placement", {}).get("AvailabilityZone") or ANY)
+    return f"{tenancy}/{zone}/{described.get('InstanceType') or ANY}/{parts[2]}"
 
 
 def _number(text: str) -> float:

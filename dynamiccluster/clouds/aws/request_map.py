@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dynamiccluster.clouds.aws.instance_map import NODES_TAG
+from dynamiccluster.clouds.aws.instance_map import ANY, NODES_TAG
 from dynamiccluster.model.action import NodeSpec
 
 SPOT, ON_DEMAND = "spot", "on-demand"
@@ -24,7 +24,7 @@ _DISK_KEYS = {
 
 def offering_of(tenancy: str, zone: str | None, instance_type: str, market: str) -> str:
     """The key of the capacity back-off: what is sold out is sold out for a type in a zone and a market."""
-    return f"{tenancy}/{zone or 'any'}/{instance_type}/{market}"
+    return f"{tenancy}/{zone or ANY}/{instance_type}/{market}"
 
 
 def placed(offering: str, tenancy: str) -> tuple[str, str, str]:
@@ -32,7 +32,7 @@ def placed(offering: str, tenancy: str) -> tuple[str, str, str]:
     parts = offering.removeprefix(f"{tenancy}/").split("/")
     if not offering.startswith(f"{tenancy}/") or len(parts) != 3:
         return "", "", ""
-    return ("" if parts[0] == "any" else parts[0]), parts[1], parts[2]
+    return ("" if parts[0] == ANY else parts[0]), parts[1], parts[2]
 
 
 def markets(config: Mapping[str, Any]) -> tuple[str, ...]:
