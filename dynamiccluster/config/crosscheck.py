@@ -183,23 +183,28 @@ def _accounts(settings: Settings) -> Iterator[Finding]:
             yield ("cloud", name, "tenancy"), text, f"{other!r}: one tenancy for each account, project and region"
 
 
+AGREED = {
+    "openstack": (
+        *("username", "password", "project", "auth_url", "os_cloud", "region_name", "interface", "ca_file"),
+        *("application_credential_id", "application_credential_secret"),
+        *("user_domain_name", "project_domain_name"),
+    ),
+    "aws": (
+        *("access_key_id", "secret_access_key", "profile_name", "region_name", "endpoint_url"),
+        *("proxy", "proxy_port", "validate_certs", "notices_queue_url"),
+    ),
+    "local": ("network", "bridge", "network_namespace", "state_dir", "max_instances"),
+    "simulated": ("max_instances", "max_cores", "max_memory_mib"),
+    "command": (
+        *("list_command", "launch_command", "terminate_command", "offers_command", "console_command"),
+        *("idempotent", "command_timeout_s", "launch_timeout_s"),
+    ),
+}
+"""Keys that all resources of a tenancy must agree on: they are asked through one connection."""
+
+
 def _shared(item: CloudResource, other: CloudResource) -> Iterator[tuple[str, object, object]]:
-    """Keys that all resources of a tenancy must agree on: they are asked through one connection."""
-    agreed = {
-        "openstack": (
-            *("username", "password", "project", "auth_url", "os_cloud", "region_name", "interface", "ca_file"),
-            *("application_credential_id", "application_credential_secret"),
-            *("user_domain_name", "project_domain_name"),
-        ),
-        "aws": ("access_key_id", "secret_access_key", "region_name", "proxy", "proxy_port", "validate_certs"),
-        "local": ("network", "bridge", "network_namespace", "state_dir", "max_instances"),
-        "simulated": ("max_instances", "max_cores", "max_memory_mib"),
-        "command": (
-            *("list_command", "launch_command", "terminate_command", "offers_command", "console_command"),
-            *("idempotent", "command_timeout_s", "launch_timeout_s"),
-        ),
-    }
-    for key in agreed[cloud_kind(item)]:
+    for key in AGREED[cloud_kind(item)]:
         yield key, getattr(item.config, key), getattr(other.config, key)
 
 

@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 from config_files import loaded, problems, small
 
+from dynamiccluster.clouds import registry
+from dynamiccluster.clouds.aws import build as aws
+from dynamiccluster.clouds.command import build as command
+from dynamiccluster.clouds.openstack import calls as openstack
+from dynamiccluster.config.crosscheck import AGREED
+
 AWS = (
     "  {name}:\n    type: aws\n    tenancy: {name}\n    quantity: {{max: 1}}\n"
     "    config: {{image_id: i, instance_type: t{more}}}\n"
@@ -21,6 +27,7 @@ COMMAND = (
 )
 R = ", region_name: r"
 KEY = ", access_key_id: {0}, secret_access_key: {0}-secret"
+PROFILE = ", profile_name: {0}"
 KEYSTONE = ", auth_url: 'https://k.example.org:5000/v3{0}', project: {1}, username: {2}, password: {2}-password"
 CREDENTIAL = ", os_cloud: c, application_credential_id: {0}, application_credential_secret: {0}-secret"
 
@@ -30,6 +37,8 @@ CREDENTIAL = ", os_cloud: c, application_credential_id: {0}, application_credent
     [
         (AWS, R, R),
         (AWS, R + KEY.format("k"), R + KEY.format("k")),
+        (AWS, R + PROFILE.format("a"), R + PROFILE.format("a")),
+        (AWS, R + KEY.format("k"), R + KEY.format("k") + PROFILE.format("a")),  # keys win over profiles
         (OPENSTACK, ", os_cloud: c", ", os_cloud: c"),
         (OPENSTACK, "", ""),
         (OPENSTACK, KEYSTONE.format("", "p", "ada"), KEYSTONE.format("/", "p", "bob")),
@@ -52,6 +61,9 @@ def test_two_tenancies_of_one_account_are_refused(tmp_path: Path, cloud: str, on
         (AWS, R, ", region_name: s"),
         (AWS, R + KEY.format("k"), R + KEY.format("l")),
         (AWS, R, R + KEY.format("k")),
+        (AWS, R, R + PROFILE.format("burst")),
+        (AWS, R + PROFILE.format("a"), R + PROFILE.format("b")),
+        (AWS, R, R + ", endpoint_url: 'https://ec2.example.org'"),
         (OPENSTACK, ", os_cloud: c", ", os_cloud: d"),
         (OPENSTACK, ", os_cloud: c", ", os_cloud: c, region_name: r"),
         (OPENSTACK, ", os_cloud: c, project: p", ", os_cloud: c, project: q"),
@@ -70,3 +82,26 @@ def test_each_tenancy_is_told_of_once(tmp_path: Path) -> None:
     entries = [AWS.format(name=name, more=R).replace(f"tenancy: {name}", f"tenancy: {one}") for name, one in names]
     found = problems(tmp_path, small(rest="".join(entries)))
     assert [problem.key for problem in found] == ["cloud.b.tenancy", "cloud.d.tenancy"]
+
+
+@pytest.mark.parametrize(
+    "key", ["profile_name: a", "endpoint_url: 'https://ec2.example.org'", "notices_queue_url: 'https://q'"]
+)
+def test_what_a_connection_is_made_of_is_the_same_in_a_tenancy(tmp_path: Path, key: str) -> None:
+    entries = [AWS.format(name=name, more=R + more) for name, more in (("a", ""), ("b", f", {key}"))]
+    text = small(rest="".join(entries).replace("tenancy: b", "tenancy: a"))
+    (problem,) = problems(tmp_path, text)
+    assert problem.key == f"cloud.b.config.{key.partition(':')[0]}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        ("aws", aws._SHARED),
+        ("command", command._SHARED),
+        ("local", registry._SHARED_BY_LOCAL),
+        ("openstack", openstack.SHARED),
+    ],
+)
+def test_a_configuration_that_passes_can_be_started(kind: str, needed: tuple[str, ...]) -> None:
+    assert set(needed) <= set(AGREED[kind])
