@@ -38,9 +38,9 @@ def account_of(item: CloudResource) -> tuple[str | None, ...]:
     here may be one all the same, as one may have several keys. Holds a credential's name, never its secret half.
     """
     if isinstance(item, AwsResource | XspotResource):
-        config, key = item.config, item.config.access_key_id
-        who = (key.get_secret_value(), None) if key else (None, config.profile_name)
-        return ("aws", config.endpoint_url, config.region_name, *who)
+        ec2, key = item.config, item.config.access_key_id
+        who = (key.get_secret_value(), None) if key else (None, ec2.profile_name)
+        return ("aws", ec2.endpoint_url, ec2.region_name, *who)
     if isinstance(item, OpenstackResource):
         config = item.config
         user = None if config.project or config.os_cloud else config.username
