@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dynamiccluster.errors import TransientError
+from dynamiccluster.errors import DynamicClusterError, TransientError
 from dynamiccluster.model.action import ActionResult
 from dynamiccluster.model.command import Command, CommandReply
 from dynamiccluster.model.event import Event
+from dynamiccluster.model.plan import Plan
 from dynamiccluster.model.view import CloudView, SchedulerView
 
 MOST_COMMANDS = 1000
@@ -64,3 +66,16 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self.results) + len(self.asked) + len(self.notes)
+
+
+def answer_all(asked: Iterable[Asked], plan: Plan) -> None:
+    """Tell whoever asked what the committed plan replies."""
+    replies = {reply.command_id: reply for reply in plan.replies}
+    for one in asked:
+        reply = replies.get(one.command.command_id)
+        if one.reply.done():
+            continue
+        if reply is not None:
+            one.reply.set_result(reply)
+        else:
+            one.reply.set_exception(DynamicClusterError(f"{one.command.kind} was taken in but not answered"))

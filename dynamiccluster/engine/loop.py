@@ -14,7 +14,7 @@ from dynamiccluster.decide.offers import with_offers
 from dynamiccluster.decide.tick import answer, decide
 from dynamiccluster.engine import journal, recovery
 from dynamiccluster.engine.actuator import Actuator, Hands, Probe, Redact
-from dynamiccluster.engine.inbox import Asked, Inbox
+from dynamiccluster.engine.inbox import Asked, Inbox, answer_all
 from dynamiccluster.engine.keeper import Keeper
 from dynamiccluster.engine.oddities import digestible
 from dynamiccluster.engine.readmodel import ReadModel
@@ -30,7 +30,7 @@ from dynamiccluster.errors import (
 )
 from dynamiccluster.kit.blocking import Bridge
 from dynamiccluster.kit.clock import Clock, SteadyClock
-from dynamiccluster.kit.collection import collection_put_off
+from dynamiccluster.kit.interpreter import collection_put_off
 from dynamiccluster.model.action import Action
 from dynamiccluster.model.command import Command, CommandReply
 from dynamiccluster.model.event import NEWEST, Event, EventKind, EventQuery
@@ -49,6 +49,11 @@ Record = TypeVar("Record")
 
 BESIDE_S = 0.1
 """A decision that took longer than this is next time made in a thread, so that the API keeps answering."""
+
+REST = 3.0
+MOST_REST_S = 0.5
+"""After a decision the next one waits so many times as long as it took, and so long at most: decisions take a quarter
+of the time, whatever happens, and what has happened meanwhile is decided upon together."""
 
 DECIDE_LIMIT_S = 60.0
 
@@ -158,6 +163,8 @@ class Engine:
             if not self._stopping.is_set():
                 await self._tick()
                 await self._keeper.prune_when_due(self._clock.now())
+                if self._tick_s:
+                    await happens(self._stopping, min(REST * self._tick_s, MOST_REST_S))
 
     async def _load(self) -> None:
         stored = await self._keeper.load()
@@ -280,7 +287,7 @@ class Engine:
         journal.write(decided_events, plan.memory.tick)  # notes were logged where they were made
         log.log(logging.DEBUG if plan.empty else logging.INFO, "%s", plan.sentence)
         self._actuator.carry_out(plan.actions)
-        _answer(asked, plan)
+        answer_all(asked, plan)
 
     async def _decide(self, snapshot: Snapshot, now: float) -> Plan:
         policy = with_offers(self._configured, snapshot.clouds, snapshot.memory.offers)
@@ -423,18 +430,6 @@ class Engine:
 
     def config_document(self) -> dict[str, object]:
         return dict(self._document)
-
-
-def _answer(asked: list[Asked], plan: Plan) -> None:
-    replies = {reply.command_id: reply for reply in plan.replies}
-    for one in asked:
-        reply = replies.get(one.command.command_id)
-        if one.reply.done():
-            continue
-        if reply is not None:
-            one.reply.set_result(reply)
-        else:
-            one.reply.set_exception(DynamicClusterError(f"{one.command.kind} was taken in but not answered"))
 
 
 def _merged(old: Mapping[str, Record], changed: Mapping[str, Record], gone: tuple[str, ...]) -> dict[str, Record]:

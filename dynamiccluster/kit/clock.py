@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -50,8 +51,12 @@ class SteadyClock:
         return self._clock.monotonic()
 
 
+@lru_cache(maxsize=32_768)
 def iso(at: float) -> str:
-    """``at`` as ISO 8601 in UTC with milliseconds, as in REST answers and logs; "" for 0 (never)."""
+    """``at`` as ISO 8601 in UTC with milliseconds, as in REST answers and logs; "" for 0 (never).
+
+    The same instants are written again and again: pages of nodes and jobs tell since when.
+    """
     if at <= 0:
         return ""
     return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -29,7 +29,7 @@ from dynamiccluster.api.tokens import Role, make_token
 from dynamiccluster.engine.loop import Engine
 from dynamiccluster.kit.blocking import ThreadBridge
 from dynamiccluster.kit.clock import SystemClock
-from dynamiccluster.kit.collection import keep_collections_short
+from dynamiccluster.kit.interpreter import keep_collections_short, share_time_finely
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Hold, Host, HostState
@@ -163,6 +163,7 @@ class Cluster:
 
 
 async def measured(nodes: int, jobs: int, rate: int) -> dict[str, object]:
+    share_time_finely()
     clock = SystemClock()
     snapshot, policy = picture(jobs, nodes, jobs // 20)
     policy = replace(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from dynamiccluster.decide.tick import decide
-from dynamiccluster.kit.collection import collection_put_off
+from dynamiccluster.kit.interpreter import collection_put_off
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.host import Host, HostState
 from dynamiccluster.model.instance import Instance, InstanceState

@@ -35,8 +35,8 @@ MUTANTS = (
         (
             Edit(
                 "engine/loop.py",
-                "        self._actuator.carry_out(plan.actions)\n        _answer",
-                "        _answer",
+                "        self._actuator.carry_out(plan.actions)\n        answer_all",
+                "        answer_all",
             ),
             Edit(
                 "engine/loop.py",

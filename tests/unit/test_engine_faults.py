@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -65,6 +66,30 @@ async def test_a_long_decision_is_next_time_made_beside(monkeypatch: pytest.Monk
         monkeypatch.undo()
         rig.submit()
         await rig.until(lambda: rig.ended() == 1)
+
+
+@on_virtual_time
+async def test_decisions_leave_three_quarters_of_the_time_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[float] = []
+
+    def slow(snapshot: Snapshot, rules: Any, now: float) -> Plan:
+        began.append(rig.clock.monotonic())
+        rig.suspend(0.04)
+        return tick.decide(snapshot, rules, now)
+
+    async with Rig() as rig:
+        await rig.until(lambda: rig.engine.readmodel.tick > 3)
+        monkeypatch.setattr(loop, "decide", slow)
+        for _ in range(20):
+            await rig.ask(CommandKind.RESTORE, "r")
+        assert len(began) >= 20
+        assert min(later - earlier for earlier, later in itertools.pairwise(began)) >= 4 * 0.04
+        monkeypatch.setattr(loop, "decide", tick.decide)
+        await rig.ask(CommandKind.RESTORE, "r")
+        at = rig.clock.monotonic()
+        for _ in range(20):
+            await rig.ask(CommandKind.RESTORE, "r")
+        assert rig.clock.monotonic() - at < 20 * 0.1  # quick ones are not held up
 
 
 @on_virtual_time

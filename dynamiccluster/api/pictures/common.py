@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dynamiccluster.api import schemas
 from dynamiccluster.api.schemas import instant
 from dynamiccluster.model.action import Action, ActionKind
@@ -10,7 +12,9 @@ from dynamiccluster.model.event import Event
 from dynamiccluster.store.base import EventPage
 
 
+@lru_cache(maxsize=1024)
 def capacity_doc(amount: Capacity) -> schemas.CapacityDoc:
+    """Many nodes and jobs are of one size, and documents do not change."""
     return schemas.CapacityDoc(cores=amount.cores, memory_mib=amount.memory_mib, gpus=amount.gpus)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dynamiccluster.kit.collection import collection_put_off
+from dynamiccluster.kit.interpreter import collection_put_off
 from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
 from dynamiccluster.schedulers.htcondor.ads_parse import Ad, ads, expression, instant, text, whole

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dynamiccluster.kit.collection import collection_put_off
+from dynamiccluster.kit.interpreter import collection_put_off
 from dynamiccluster.model.job import OCCUPYING, Job, JobState, Shape, Wait
 from dynamiccluster.schedulers.sge.details_parse import Detail
 from dynamiccluster.schedulers.sge.records_parse import fields, name_in, plain, records, require_whole

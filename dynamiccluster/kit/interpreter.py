@@ -1,9 +1,10 @@
-"""When garbage is collected: not within a decision, and in a large cluster seldom as a whole."""
+"""The interpreter's habits: when it collects garbage, and how finely it shares time among threads."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +25,12 @@ def collection_put_off() -> Iterator[None]:
         if was_on:
             gc.enable()
 
+
+SWITCH_S = 0.0005
+"""How long a thread that computes lets others wait. Python's own 5 ms are felt: each request needs the interpreter anew
+after each of its system calls, some four times, and so does a commit. While 5,000 nodes were decided upon, with 200
+requests a second, a commit took 6 ms longer, and the slowest hundredth of the requests 140 ms instead of 80 (measured
+2026-11-20)."""
 
 SETTLE_EVERY_S = 2.0
 COLLECT_EVERY_S = 600.0
@@ -47,3 +54,8 @@ async def keep_collections_short() -> None:
             gc.collect()
     finally:
         gc.unfreeze()
+
+
+def share_time_finely() -> None:
+    """For a process that computes in one thread while others are to answer quickly; of the whole process."""
+    sys.setswitchinterval(SWITCH_S)
