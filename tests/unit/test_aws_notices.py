@@ -14,6 +14,7 @@ from ec2_site import Ec2Site, HandClock, ec2_site
 from dynamiccluster.clouds.aws.build import build
 from dynamiccluster.clouds.aws.notices import RECLAIM_AFTER_S, Notices, parse_notice
 from dynamiccluster.config.schema_cloud_aws import AwsConfig
+from dynamiccluster.errors import AuthError
 from dynamiccluster.kit.clock import SystemClock
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.capacity import Capacity
@@ -142,6 +143,29 @@ class OneMessage:
         return {"Messages": given}
 
     def delete_message_batch(self, **asked: object) -> None: ...
+
+
+def test_what_may_not_be_taken_off_the_queue_is_read_all_the_same() -> None:
+    """A missing sqs:DeleteMessage kept every further notice from being read."""
+
+    class Undeletable(OneMessage):
+        def delete_message_batch(self, **asked: object) -> None:
+            raise AuthError("AccessDenied")
+
+    calls = Undeletable(event(WARNING, "i-1"))
+    notices = Notices(calls, HandClock(AT), "https://queue")  # type: ignore[arg-type]  # as above
+    machines = [Instance(f"i-{number}", InstanceState.ACTIVE) for number in (1, 2)]
+    assert len(notices.of(machines)) == 1
+    calls.messages = [{"ReceiptHandle": "s", "Body": event(WARNING, "i-2")}]
+    assert len(notices.of(machines)) == 2
+
+
+def test_an_odd_answer_of_the_queue_keeps_no_list_from_coming(caplog: pytest.LogCaptureFixture) -> None:
+    calls = OneMessage("")
+    calls.messages = [{"Body": event(WARNING, "i-1")}]
+    notices = Notices(calls, HandClock(AT), "https://queue")  # type: ignore[arg-type]  # as above
+    assert notices.of([Instance("i-1", InstanceState.ACTIVE)]) == ()
+    assert "notices cannot be read" in caplog.text
 
 
 def test_a_notice_is_in_force_for_an_hour() -> None:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
+from dynamiccluster.clouds.aws.due import ODD
 from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.clock import Clock
 from dynamiccluster.model.instance import Instance
@@ -49,11 +50,12 @@ class Notices:
 
     def of(self, ours: Iterable[Instance]) -> tuple[Notice, ...]:
         """The notices in force for these machines. A queue that cannot be read is no news about machines."""
-        try:
-            self._forget()
-            self._read()
-        except DynamicClusterError as error:
-            log.warning("notices cannot be read: %s", error)
+        for act, said in ((self._forget, "taken off the queue"), (self._read, "read")):
+            try:
+                act()
+            except (DynamicClusterError, *ODD) as error:
+                text = str(error) if isinstance(error, DynamicClusterError) else f"odd answer: {error!r}"
+                log.warning("notices cannot be %s: %s", said, text)
         last = self._clock.monotonic() - _IN_FORCE_S
         self._known = {key: value for key, value in self._known.items() if value[0] > last}
         offerings = {instance.instance_id: instance.offering for instance in ours}
@@ -80,11 +82,11 @@ class Notices:
 
     def _forget(self) -> None:
         sqs = self._calls.client("sqs")
-        while self._seen:
-            batch = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(self._seen[:_AT_ONCE])]
+        seen, self._seen = self._seen, []  # what cannot be taken off is given out again
+        for first in range(0, len(seen), _AT_ONCE):
+            batch = [{"Id": str(n), "ReceiptHandle": one} for n, one in enumerate(seen[first : first + _AT_ONCE])]
             with self._calls.errors():
                 sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=batch)
-            del self._seen[:_AT_ONCE]
 
 
 def parse_notice(body: str) -> Notice | None:
