@@ -17,6 +17,7 @@ from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.kit.runner import Runner, SubprocessRunner
 from dynamiccluster.model.retry import Pause
 from dynamiccluster.plugins.notify_ledger import Ledger
+from dynamiccluster.plugins.notify_lost import LostNodes
 from dynamiccluster.plugins.notify_text import Message, summary
 from dynamiccluster.plugins.notify_ways import Mail, MailArguments, Script, Way, Webhook, WebhookArguments
 
@@ -84,12 +85,14 @@ class Notifier:
         if not ways:
             raise BadConfigError("give at least one of webhook, mail and script")
         self._queues = [_Queue(way) for way in ways]
+        self._lost = LostNodes()
         self._ledger = Ledger(float(settle_s), float(repeat_s), Severity(least))
 
     def observe(self, readmodel: ReadModel) -> None:
         """Look, and send what is due. Raises only when no way works, so that one dead way slows no other."""
         now = self._clock.now()
-        self._ledger, words = self._ledger.look(attention(readmodel, now), now)
+        self._lost, found = self._lost.look(readmodel, now, attention(readmodel, now))
+        self._ledger, words = self._ledger.look(found, now)
         if words:
             log.info("tells people: %s", summary(words))
             for queue in self._queues:
