@@ -217,6 +217,13 @@ def open_ledger(draft: Draft) -> Ledger:
     return ledger
 
 
+def rate_per_hour(draft: Draft) -> float:
+    """What all nodes cost in an hour that exist or may exist, as the ledger counts it."""
+    resources = draft.policy.resources
+    priced = (node.offer or resources.get(node.resource) for node in draft.nodes.values() if node.state in COUNTED)
+    return sum(kind.price_per_hour for kind in priced if kind)
+
+
 def _not_in_list(draft: Draft, tenancy: str) -> tuple[int, int, int]:
     """Nodes, cores and MiB that we have asked for and that the tenancy's figures cannot contain yet."""
     view = draft.snapshot.clouds[tenancy]

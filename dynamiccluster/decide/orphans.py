@@ -250,6 +250,8 @@ def new_node_id(draft: Draft) -> str:
 def new_node_ids(draft: Draft, count: int) -> list[str]:
     """The next ids. At once, because the memory is replaced each time (thousands of nodes in one decision)."""
     node_ids: list[str] = []
+    if not count:
+        return node_ids
     if draft.shown_ids is None:
         draft.shown_ids = _shown_ids(draft)
     serial = draft.memory.next_serial

@@ -16,7 +16,7 @@ from dynamiccluster.decide import breaker, commands, explain, facts, notices, of
 from dynamiccluster.decide.demand import Queue, sort_out
 from dynamiccluster.decide.draft import ENGINE, SCHEDULER, Draft, cloud_source, start
 from dynamiccluster.decide.grow import Need, grow
-from dynamiccluster.decide.limits import open_ledger
+from dynamiccluster.decide.limits import rate_per_hour
 from dynamiccluster.decide.shrink import clean_up_failed, finish_in_manual_mode, shrink
 from dynamiccluster.model.action import Action, ActionKind
 from dynamiccluster.model.event import EventKind
@@ -141,7 +141,7 @@ def _account(draft: Draft) -> None:
     """
     spend = draft.memory.spend
     month = max(datetime.fromtimestamp(draft.now, tz=UTC).strftime("%Y-%m"), spend.month)
-    hourly = open_ledger(draft).rate_per_hour if draft.nodes else 0.0
+    hourly = rate_per_hour(draft)
     elapsed_s = max(draft.now - spend.as_of_at, 0.0) if spend.as_of_at else 0.0
     if not spend.away:
         before = draft.snapshot.memory.clocks.get(ENGINE, ObservedClock())
