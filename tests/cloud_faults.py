@@ -151,10 +151,10 @@ MATRIX: Mapping[str, Mapping[str, Row | str]] = {
         "clock skew":               Row("jump",                         FINE,     FINE,     FINE),
     },
 }
-"""``xspot`` is asked through the adapter of ``aws``, with its own configuration, and has the same rows. A text says why
-there is no such fault."""
+"""``xspot`` is asked through the adapter of ``aws``, with its own configuration, and has the same rows; ``fleet`` is a
+menu whose spot machines are asked for by CreateFleet. A text says why there is no such fault."""
 # fmt: on
-OF_ANOTHER = {"xspot": "aws"}
+OF_ANOTHER = {"xspot": "aws", "fleet": "aws"}
 
 
 def rows(cloud: str) -> dict[str, Row]:

@@ -1,4 +1,4 @@
-"""What can go wrong with EC2, call by call, for one kind of machine and for a menu: rows ``aws`` of the matrix."""
+"""What can go wrong with EC2, call by call: one kind of machine, a menu, a menu by fleets; rows ``aws`` of the matrix."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def made(kind: str, site: Ec2Site, clock: Clock, *, quick: bool = False) -> AwsC
     if kind == "aws":
         return aws(site, clock, quick=quick)
     kept = {key: value for key, value in KEYS.items() if key != "instance_type"}
-    keys = dict(XspotConfig.model_validate(kept | MENU | {"endpoint_url": site.url}))
+    by = {"launch_by": "fleet"} if kind == "fleet" else {}
+    keys = dict(XspotConfig.model_validate(kept | MENU | by | {"endpoint_url": site.url}))
     return AwsCloud(clock, "c1", "t", calls(site, quick=quick), {"r": keys}, {})
 
 
@@ -87,14 +88,16 @@ def test_what_the_adapter_raises(site: Ec2Site, kind: str, cell: tuple[str, str]
 
 
 @pytest.mark.parametrize("name", list(rows("aws")))
-@pytest.mark.parametrize("kind", ["aws", "xspot"])
+@pytest.mark.parametrize("kind", ["aws", "xspot", "fleet"])
 @on_virtual_time
 async def test_promises_hold(site: Ec2Site, kind: str, name: str) -> None:
     row = rows(kind)[name]
     policy = rules()
-    if kind == "xspot":
-        menu = replace(policy.resources["r"], capacity=Capacity(), offering="", menu=Menu(try_spot_s=15.0))
+    if kind != "aws":
+        chosen = Menu(try_spot_s=15.0, fleet=kind == "fleet")
+        menu = replace(policy.resources["r"], capacity=Capacity(), offering="", menu=chosen)
         policy = replace(policy, resources={"r": menu})
     rig = Ec2Rig(site, policy=policy)
     rig.cloud = Tap(made(kind, site, rig.clock, quick=row.how == "hang"))
     await go_through(rig, row, lambda phase: strike(site, row, phase), site.faults.clear)
+    assert ("CreateFleet" in site.calls) is (kind == "fleet")
