@@ -1,4 +1,4 @@
-"""What can go wrong with EC2, call by call: one kind of machine, a menu, a menu by fleets; rows ``aws`` of the matrix."""
+"""What can go wrong with EC2, call by call, for one kind of machine, a menu, and fleets: rows ``aws`` of the matrix."""
 
 from __future__ import annotations
 
