@@ -24,13 +24,19 @@ class Cache:
 
     def body(self, key: str, make: Callable[[], bytes]) -> bytes:
         """The encoded answer with this key, made now if it is not known."""
-        known = self._bodies.get(key)
-        if known is not None:
+        known = self.known(key)
+        return self.keep(key, make()) if known is None else known
+
+    def known(self, key: str) -> bytes | None:
+        """The encoded answer with this key, if it is still kept."""
+        if key in self._bodies:
             self._bodies.move_to_end(key)
-            return known
-        made = make()
+        return self._bodies.get(key)
+
+    def keep(self, key: str, made: bytes) -> bytes:
+        """Keep an answer, as long as there is room; returns it."""
+        self._bytes += len(made) - len(self._bodies.get(key, b"")) + (0 if key in self._bodies else len(key))
         self._bodies[key] = made
-        self._bytes += len(made) + len(key)
         while self._bytes > self._most and self._bodies:
             old, dropped = self._bodies.popitem(last=False)
             self._bytes -= len(dropped) + len(old)

@@ -49,7 +49,8 @@ def statuses(operation: Operation, method: str, path: str) -> list[int]:
     return sorted(found)
 
 
-VERSIONED = frozenset({"/api/v1/overview", "/api/v1/status", "/api/v1/nodes", "/api/v1/jobs", "/api/v1/resources"})
+_LISTS = ("nodes", "jobs", "resources", "events", "audit")
+VERSIONED = frozenset(f"/api/v1/{name}" for name in ("overview", "status", *_LISTS))
 """Paths whose answers carry an ETag."""
 
 

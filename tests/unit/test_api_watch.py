@@ -71,6 +71,19 @@ def test_list_is_304_until_something_changes(api: Live) -> None:
     assert api.ask("GET", "/api/v1/jobs", headers={"If-None-Match": tag}).status == 200
 
 
+@pytest.mark.parametrize("path", ["/api/v1/events?limit=50", "/api/v1/audit"])
+def test_history_is_304_until_something_is_added(api: Live, path: str) -> None:
+    first = api.ask("GET", path)
+    tag = first.headers["etag"]
+    assert api.ask("GET", path).json == first.json  # the same, kept
+    again = api.ask("GET", path, headers={"If-None-Match": tag})
+    assert (again.status, again.raw) == (304, b"")
+    assert api.change("POST", "/api/v1/nodes/n1/hold").status == 200
+    later = api.ask("GET", path, headers={"If-None-Match": tag})
+    assert later.status == 200
+    assert later.json["events"] != first.json["events"]
+
+
 def test_many_nodes_are_changed_at_once_and_each_is_answered_for(api: Live) -> None:
     wish = {"action": "hold", "nodes": ["n1", "dc-fast-00000002", "n4", "gone", "n1"]}
     answer = api.change("POST", "/api/v1/nodes", wish).json

@@ -242,15 +242,28 @@ class ApiHandler(RequestHandler):
 
         It is made once per version and kept. If it must be ``fresh``, as it tells ages, it is made once a second.
         """
+        key = self._unless_known(*topics, fresh=fresh)
+        if key:
+            self.write(self.context.cache.body(key, lambda: make().model_dump_json().encode()))
+
+    async def versioned_later(self, make: Callable[[], Awaitable[BaseModel]], *topics: Topic) -> None:
+        """The same for an answer that must be waited for."""
+        key = self._unless_known(*topics)
+        if key:
+            cache = self.context.cache
+            known = cache.known(key)
+            self.write(cache.keep(key, (await make()).model_dump_json().encode()) if known is None else known)
+
+    def _unless_known(self, *topics: Topic, fresh: bool = False) -> str:
+        """The key of this answer in the cache; "", and 304, if the asker has it already."""
         query = zlib.crc32((self.request.uri or "").encode())
         tag = f"{self.context.versions.tag(self.model, *topics)}-{query:x}"
         self.set_header("ETag", f'W/"{tag}"')
         if f'"{tag}"' in self.request.headers.get("If-None-Match", ""):
             self.set_status(HTTPStatus.NOT_MODIFIED)
-            return
+            return ""
         second = int(self.now) if fresh else 0
-        key = f"{tag} {second} {self.request.uri}"
-        self.write(self.context.cache.body(key, lambda: make().model_dump_json().encode()))
+        return f"{tag} {second} {self.request.uri}"
 
     def changed(self, reply: CommandReply) -> None:
         """The answer of our own paths to a committed change."""

@@ -125,8 +125,12 @@ class Events(ApiHandler):
             text=self.asked(TEXT),
             by_people=self.by_people,
         )
-        page = await self.within_limit(self.context.service.events(query))
-        self.answer(schemas.EventList(events=history(page), next_before=page.next_before))
+
+        async def make() -> schemas.EventList:
+            page = await self.within_limit(self.context.service.events(query))
+            return schemas.EventList(events=history(page), next_before=page.next_before)
+
+        await self.versioned_later(make, Topic.EVENTS)
 
 
 class Audit(Events):
