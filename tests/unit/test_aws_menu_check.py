@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,9 +47,9 @@ def site(running: Ec2Site) -> Ec2Site:
     return running
 
 
-def found(site: Ec2Site, **more: Any) -> dict[str, Finding]:
+def found(site: Ec2Site, resource: Resource = RESOURCE, **more: Any) -> dict[str, Finding]:
     config = dict(XspotConfig.model_validate(CONFIG | {"endpoint_url": site.url} | more))
-    return {one.subject: one for one in check_menu(RESOURCE, config, "c1", SystemClock(), calls(site))}
+    return {one.subject: one for one in check_menu(resource, config, "c1", SystemClock(), calls(site))}
 
 
 def test_a_menu_that_can_be_launched(site: Ec2Site) -> None:
@@ -95,3 +96,32 @@ def test_the_registry_knows_menus(site: Ec2Site) -> None:
     config = dict(XspotConfig.model_validate(CONFIG | {"endpoint_url": site.url}))
     several = check_resource("xspot", RESOURCE, config, cluster_id="c1", runner=FakeRunner())
     assert "offers, spot" in {finding.subject for finding in several}
+
+
+FLEETS = replace(RESOURCE, menu=Menu(fleet=True))
+FLEET_RIGHTS = {
+    "CreateFleet": "may launch by fleet",
+    "CreateLaunchTemplate": "may make launch templates",
+    "DescribeLaunchTemplates": "may list launch templates",
+    "DeleteLaunchTemplate": "may delete launch templates",
+}
+
+
+def test_what_fleets_need_is_looked_at_where_they_are_used(site: Ec2Site) -> None:
+    findings = found(site, FLEETS)
+    assert {findings[subject].state for subject in FLEET_RIGHTS.values()} == {OK}, findings
+    assert not calls(site).client("ec2").describe_launch_templates()["LaunchTemplates"], "nothing is made"
+    assert not set(FLEET_RIGHTS.values()) & found(site).keys()
+
+
+@pytest.mark.parametrize("call", list(FLEET_RIGHTS))
+def test_rights_that_fleets_lack(site: Ec2Site, call: str) -> None:
+    site.faults.append(Fault(call, "UnauthorizedOperation"))
+    finding = found(site, FLEETS)[FLEET_RIGHTS[call]]
+    assert finding.state is DENIED
+    assert f"ec2:{call}" in finding.fix
+
+
+def test_what_ec2_says_of_a_fleet_is_told(site: Ec2Site) -> None:
+    site.faults.append(Fault("CreateFleet", "InvalidParameterValue"))
+    assert found(site, FLEETS)["may launch by fleet"].state is WRONG

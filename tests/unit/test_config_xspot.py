@@ -144,3 +144,31 @@ def test_the_example_loads_without_a_notice() -> None:
     menu = found.policy.resources["menu"].menu
     assert menu is not None
     assert menu.try_spot_s == 60.0
+
+
+FLEET: dict[str, Any] = CONFIG | {"spot_fleet_types": ["c5a"], "launch_by": "fleet"}
+
+
+def test_launches_by_fleet(tmp_path: Path) -> None:
+    for config, expected in (
+        (FLEET, True),
+        (FLEET | {"spot_allocation_strategy": "price-capacity-optimized"}, True),
+        (FLEET | {"launch_by": "instances"}, False),
+    ):
+        menu = loaded(tmp_path, config).policy.resources["menu"].menu
+        assert menu is not None
+        assert menu.fleet is expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("spot_allocation_strategy", "diversified"),
+        ("launch_template", {"name": "mine"}),
+        ("hyperthreading", False),
+    ],
+)
+def test_what_does_not_go_with_fleets_is_refused(tmp_path: Path, key: str, value: Any) -> None:
+    assert problems(tmp_path, FLEET | {key: value}) == [
+        f"cloud.menu.config.launch_by: is fleet, which does not go with this {key}"
+    ]

@@ -320,7 +320,7 @@ class Looks:
             with self._calls.errors():
                 self._calls.client("sqs").receive_message(QueueUrl=url, VisibilityTimeout=0, WaitTimeSeconds=0)
         except DynamicClusterError as error:
-            yield _wrong("queue of notices", error, "Allow sqs:ReceiveMessage and sqs:DeleteMessage on it")
+            yield wrong("queue of notices", error, "Allow sqs:ReceiveMessage and sqs:DeleteMessage on it")
         else:
             yield Finding("queue of notices", FindingState.OK, "can be read")
 
@@ -336,7 +336,7 @@ class Looks:
         except AuthError as error:
             return Finding(f"may {what}", FindingState.DENIED, str(error), f"Allow {right}")
         except DynamicClusterError as error:
-            return _wrong(f"may {what}", error, "Mend what EC2 names")
+            return wrong(f"may {what}", error, "Mend what EC2 names")
         return Finding(f"may {what}", FindingState.OK, "EC2 would do it")
 
     def _ask(self, call: str, key: str, **parameters: Any) -> list[Any] | DynamicClusterError:
@@ -364,10 +364,10 @@ def _seen(subject: str, error: DynamicClusterError, fix: str = "") -> Finding:
     """A look that failed. Not to be allowed to look says nothing: launching needs other rights."""
     if isinstance(error, AuthError):
         return Finding(subject, FindingState.UNKNOWN, f"may not be looked at: {error}")
-    return _wrong(subject, error, fix)
+    return wrong(subject, error, fix)
 
 
-def _wrong(subject: str, error: DynamicClusterError, fix: str = "") -> Finding:
+def wrong(subject: str, error: DynamicClusterError, fix: str = "") -> Finding:
     match error:
         case AuthError():
             return Finding(subject, FindingState.DENIED, str(error), fix)

@@ -31,6 +31,9 @@ from dynamiccluster.model.offer import Offer
 USER_DATA = "LaunchTemplateSpecificationUserData"
 """The parameter in which a fleet's user data go, which older versions of the SDK do not know."""
 
+NO_TEMPLATE = "InvalidLaunchTemplate"
+"""How error codes about a launch template that is not there, or is there, begin."""
+
 _OF_A_REQUEST = frozenset(
     {
         "MinCount",

@@ -14,6 +14,7 @@ from typing import Any
 
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.clouds.aws.fleet_map import (
+    NO_TEMPLATE,
     USER_DATA,
     any_offering,
     create_fleet,
@@ -43,7 +44,6 @@ Run = Callable[[str, str, Sequence[NodeSpec]], list[LaunchedInstance]]
 """RunInstances of one offering for these nodes, with this word in its client token."""
 
 _RIGHTS = "launch_by: fleet needs ec2:CreateFleet, ec2:CreateLaunchTemplate and the role AWSServiceRoleForEC2Fleet"
-_NO_TEMPLATE = "InvalidLaunchTemplate"
 
 
 class Fleets:
@@ -123,7 +123,7 @@ class Fleets:
         """The error as an operator, or the engine, should know it."""
         if isinstance(error, AuthError):
             return AuthError(f"{error} ({_RIGHTS})")
-        if isinstance(error, BadConfigError) and str(error).startswith(_NO_TEMPLATE):
+        if isinstance(error, BadConfigError) and str(error).startswith(NO_TEMPLATE):
             self._templates.forget_all()
             return TransientError(str(error))
         return error

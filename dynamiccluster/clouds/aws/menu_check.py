@@ -8,6 +8,7 @@ from typing import Any
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.clouds.aws.catalogue import Catalogue
 from dynamiccluster.clouds.aws.check import Looks
+from dynamiccluster.clouds.aws.fleet_check import check_fleets
 from dynamiccluster.clouds.aws.menu import Menus
 from dynamiccluster.clouds.aws.menu_map import chosen, patterns_of
 from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT
@@ -47,6 +48,9 @@ def check_menu(
         image = config["image_id"]  # the look at the image says what is wrong
     kind = _as_one_kind(config, _first(config, offers), image)
     yield from Looks(resource, kind, cluster_id, clock, calls).everything()
+    spot = [offer for offer in offers if offer.market == SPOT]
+    if resource.menu is not None and resource.menu.fleet and spot:
+        yield from check_fleets(resource, {**config, "image_id": image}, cluster_id, calls, spot)
 
 
 def _entries(kinds: tuple[str, ...], key: str, types: Mapping[str, Any]) -> Iterator[Finding]:
