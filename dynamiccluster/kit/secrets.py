@@ -30,6 +30,12 @@ ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 
 _CUT = re.compile(r"(?:\.\.\.|\u2026)?\s*\Z")
 """What may follow where a text was cut."""
 
+_CUT_BEFORE = re.compile(r"\s*(?:\.\.\.|\u2026)?\s*")
+"""What may stand before what was kept of a text's end."""
+
+SHORTEST_REST = 8
+"""So much of the end of a secret is hidden at the beginning of a text: less may be any word's end."""
+
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:(?:\\n|\\x0a|\\r|\s){1,4}[A-Za-z0-9+/_-]{4,})*={0,2}")
 """What may be base64, in one line or several, whose ends may be escaped."""
 
@@ -70,7 +76,17 @@ class Redactor:
             start = found.start()
             parts += [text[at:start], HIDDEN]
             at = start + max(_common(text, start, form) for form in self._by_head[found.group()])
-        return "".join(parts) + self._without_tail(text[at:])
+        return self._without_head("".join(parts) + self._without_tail(text[at:]))
+
+    def _without_head(self, text: str) -> str:
+        """Without the end of a secret at the beginning, where a text may have been cut: of consoles the end is kept."""
+        cut = _CUT_BEFORE.match(text)
+        start = cut.end() if cut else 0
+        for form in self._forms:
+            rest = text.find(form[-SHORTEST_REST:], start, start + len(form)) if len(form) > SHORTEST_REST else -1
+            if rest >= 0 and form.endswith(text[start : rest + SHORTEST_REST]):
+                return text[:start] + HIDDEN + text[rest + SHORTEST_REST :]
+        return text
 
     def _without_tail(self, text: str) -> str:
         """Without the beginning of a secret at the end, where a text may have been cut."""

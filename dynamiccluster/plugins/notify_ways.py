@@ -170,5 +170,4 @@ class Script:
         except DynamicClusterError as error:
             raise TransientError(str(error)) from error
         if done.returncode:
-            said = (done.stderr or done.stdout).strip()[-300:]
-            raise TransientError(f"{self._argv[0]} ended with {done.returncode}: {said}")
+            raise TransientError(f"{self._argv[0]} ended with {done.returncode}: {done.complaint}")

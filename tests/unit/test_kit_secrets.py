@@ -56,6 +56,14 @@ def test_what_a_cut_leaves_of_one_is_hidden(redactor: Redactor, shown: int) -> N
     assert told["message"].endswith(f"pw={HIDDEN}")
 
 
+@pytest.mark.parametrize("shown", range(8, len(PASSWORD)))
+def test_what_is_kept_of_a_texts_end_is_hidden(redactor: Redactor, shown: int) -> None:
+    """Of a console the last lines are kept: the first of them may begin in a secret."""
+    for before in ("", "...", "\u2026 "):
+        assert redactor.redact(f"{before}{PASSWORD[-shown:]} and so on") == f"{before}{HIDDEN} and so on"
+    assert redactor.redact(f"{PASSWORD[-7:]} is a word's end") == f"{PASSWORD[-7:]} is a word's end"
+
+
 def test_a_long_beginning_is_hidden_in_the_middle_too(redactor: Redactor) -> None:
     assert redactor.redact(f"failed: pw={PASSWORD[:14]} (return code 1)") == f"failed: pw={HIDDEN} (return code 1)"
     assert redactor.redact("S3c is no secret, nor is S3cretPa alone") == "S3c is no secret, nor is S3cretPa alone"
