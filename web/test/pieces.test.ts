@@ -3,11 +3,11 @@ import { ApiFailure } from "../src/api/client";
 import { topics } from "../src/api/live";
 import type { HistoryEvent } from "../src/api/types";
 import { halfDone, summary } from "../src/app/actions";
-import { below, columns, distinct, highest } from "../src/lib/graphite";
+import { below, bridged, columns, distinct, highest } from "../src/lib/graphite";
 import { lifeOf } from "../src/lib/life";
 import { outline } from "../src/lib/outline";
 import { stale } from "../src/lib/sources";
-import { stacked } from "../src/lib/stack";
+import { newest, stacked } from "../src/lib/stack";
 import { EVENT_KINDS, grouped, JOB_STATES, jobLook, kindLook, NODE_STATES, nodeLook } from "../src/lib/states";
 
 it("an odd message of the stream asks for too much rather than too little", () => {
@@ -105,6 +105,31 @@ it("a legend says only what series do not have in common", () => {
   expect(distinct(["collectd.h.load.load.shortterm"])).toEqual(["shortterm"]);
   expect(distinct(["a.b", "a.b"])).toEqual(["a.b", "a.b"]);
   expect(distinct([])).toEqual([]);
+});
+
+it("places that are never filled are no gap in a line, and a time without values is", () => {
+  const every10 = [...Array(12).keys()].map((n) => n * 10);
+  const sparse = [1, null, 2, null, 3, null, null, null, null, null, 4, null];
+  expect(bridged(every10, sparse)).toEqual([1, undefined, 2, undefined, 3, null, null, null, null, null, 4, null]);
+  expect(bridged(every10, Array(12).fill(null))).toEqual(Array(12).fill(null));
+  expect(bridged([0, 10], [5, null])).toEqual([5, null]);
+});
+
+it("the legend shows the newest instant that has a value", () => {
+  expect(
+    newest([
+      [1, 2, 3, 4],
+      [1, 2, null, null],
+      [1, null, 3, undefined],
+    ]),
+  ).toBe(2);
+  expect(
+    newest([
+      [1, 2],
+      [null, null],
+    ]),
+  ).toBe(1);
+  expect(newest([])).toBe(-1);
 });
 
 it("of too many series those that are highest now are drawn, and none without a value", () => {

@@ -1,6 +1,7 @@
 // Graphite's answer as columns over one axis of time. Pure.
 
 import type { GraphiteSeries, Values } from "../api/types";
+import type { Drawable } from "./stack";
 
 export interface Column {
   name: string;
@@ -47,6 +48,25 @@ export function distinct(targets: readonly string[]): string[] {
     const kept = parts.filter((_part, i) => i >= lead && !(even && same(i)));
     return kept.join(" ") || (targets[number] ?? "");
   });
+}
+
+const MISSED = 2.5; // of the usual distances: one value may be lost without a gap
+
+/**
+ * The values as they are drawn. Carbon often keeps places for more values than are sent to it: nothing between two
+ * values that follow each other at the usual distance is no gap, while an hour without any is one.
+ */
+export function bridged(at: readonly number[], values: Values): Drawable {
+  const known = values.flatMap((value, i) => (value === null ? [] : [i]));
+  const distance = (n: number) => (at[known[n + 1] ?? 0] ?? 0) - (at[known[n] ?? 0] ?? 0);
+  const distances = known.slice(1).map((_place, n) => distance(n));
+  const usual = [...distances].sort((a, b) => a - b)[Math.floor(distances.length / 2)] ?? 0;
+  const drawn: Drawable = [...values];
+  distances.forEach((far, n) => {
+    if (far > MISSED * usual) return;
+    for (let i = (known[n] ?? 0) + 1; i < (known[n + 1] ?? 0); i++) drawn[i] = undefined;
+  });
+  return drawn;
 }
 
 /** The columns with the highest newest values, in the order they had; those without any value are left out. */

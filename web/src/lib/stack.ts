@@ -1,10 +1,11 @@
 // Lines of a chart, and areas that lie on each other. Pure.
 
-import type { Values } from "../api/types";
+/** What is undefined is drawn over; null is a gap. */
+export type Drawable = (number | null | undefined)[];
 
 export interface Line {
   name: string;
-  values: Values;
+  values: Drawable;
   /** the name of a CSS variable */
   colour: string;
   /** stacked areas lie on each other in the order given; lines lie above them */
@@ -13,7 +14,7 @@ export interface Line {
 }
 
 /** The values of areas added up from below; what is not known stays so. */
-export function stacked(lines: readonly Line[]): Values[] {
+export function stacked(lines: readonly Line[]): Drawable[] {
   const below: number[] = [];
   return lines.map((line) => {
     if (line.kind !== "area") return line.values;
@@ -23,4 +24,10 @@ export function stacked(lines: readonly Line[]): Values[] {
       return below[i] ?? null;
     });
   });
+}
+
+/** The last instant at which any line has a value; else the last one. The first column is the axis. */
+export function newest([axis = [], ...columns]: readonly ArrayLike<number | null | undefined>[]): number {
+  for (let i = axis.length - 1; i >= 0; i--) if (columns.some((values) => typeof values[i] === "number")) return i;
+  return axis.length - 1;
 }

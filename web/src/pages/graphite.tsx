@@ -7,7 +7,7 @@ import { type Loaded, useDocument } from "../api/use";
 import { useApp } from "../app/context";
 import { refine, useRoute } from "../app/router";
 import { compact, count, plural } from "../lib/format";
-import { below, columns, distinct, highest } from "../lib/graphite";
+import { below, bridged, columns, distinct, highest } from "../lib/graphite";
 import { href } from "../lib/route";
 import { Empty, Failure, Loading, Panel, Stale } from "../ui/bits";
 import { Chart } from "../ui/chart";
@@ -203,7 +203,7 @@ function Drawn({
     const answer = data?.figures ?? [];
     const { at, series } = columns(answer, names(answer.map((one) => one.target)));
     const shown = highest(series, MOST_LINES);
-    return { at, lines: shown.map((one, i) => lineOf(one.name, one.values, i)), of: series.length };
+    return { at, lines: shown.map((one, i) => lineOf(one.name, bridged(at, one.values), i)), of: series.length };
   }, [data, names]);
   if (!data)
     return error ? (

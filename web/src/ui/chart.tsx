@@ -5,7 +5,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Values } from "../api/types";
 import { compact, instant } from "../lib/format";
-import { type Line, stacked } from "../lib/stack";
+import { type Line, newest, stacked } from "../lib/stack";
 
 export type { Line };
 
@@ -22,10 +22,10 @@ function css(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** The legend shows the newest values while nobody points at others. */
+/** The legend shows the newest values while nobody points at others; the very last instant often has none yet. */
 function lastWhenAway(plot: uPlot): void {
   if (plot.cursor.idx === null || plot.cursor.idx === undefined) {
-    plot.setLegend({ idx: (plot.data[0]?.length ?? 1) - 1 }, false);
+    plot.setLegend({ idx: newest(plot.data) }, false);
   }
 }
 
@@ -127,7 +127,7 @@ export function Chart({
           ...(line.dash ? { dash: line.dash } : {}),
           ...(line.kind === "line" ? {} : { paths: uPlot.paths.stepped?.({ align: 1 }) as uPlot.Series.PathBuilder }),
           // a single value has no line
-          points: { show: line.values.length < 3 },
+          points: { show: line.values.filter((value) => typeof value === "number").length < 3 },
           spanGaps: false,
           value: (_plot, value, seriesIndex, index) => {
             const own = index === null ? value : latest.current.lines[sequence[seriesIndex - 1] ?? -1]?.values[index];
@@ -139,7 +139,7 @@ export function Chart({
         {
           width: Math.max(200, element.clientWidth),
           height,
-          padding: [8, 8, 0, 0],
+          padding: [8, 18, 0, 0],
           cursor: { y: false, points: { size: 6 } },
           legend: { live: true },
           scales: {

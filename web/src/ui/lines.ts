@@ -1,7 +1,6 @@
 // Lines of a chart that stand for things of one kind.
 
-import type { Values } from "../api/types";
-import type { Line } from "../lib/stack";
+import type { Drawable, Line } from "../lib/stack";
 
 /** Distinguishable for all kinds of colour vision; a legend names each, and dashes tell the second half apart. */
 const PALETTE = ["--cat-1", "--cat-2", "--cat-3", "--cat-4", "--cat-5", "--cat-6"];
@@ -9,7 +8,7 @@ const PALETTE = ["--cat-1", "--cat-2", "--cat-3", "--cat-4", "--cat-5", "--cat-6
 /** So many lines can be told apart. */
 export const MOST_LINES = 2 * PALETTE.length;
 
-export function lineOf(name: string, values: Values, i: number): Line {
+export function lineOf(name: string, values: Drawable, i: number): Line {
   return {
     name,
     values,

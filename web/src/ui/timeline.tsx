@@ -1,10 +1,11 @@
 // Charts from the service's own history: which stretch of time, and demand against supply.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { History, Values } from "../api/types";
+import type { History } from "../api/types";
 import { type Loaded, useDocument } from "../api/use";
 import { useApp } from "../app/context";
 import { refine, useRoute } from "../app/router";
+import type { Drawable } from "../lib/stack";
 import { Empty, Failure, Loading } from "./bits";
 import { Chart, type Line, type Mark } from "./chart";
 
@@ -145,8 +146,8 @@ export function spanOf(history: History): [number, number] {
   return [Math.min(Math.max(history.since, history.oldest ?? 0), last - LEAST_S), last];
 }
 
-export function known(values: Values | undefined): boolean {
-  return (values ?? []).some((value) => value !== null);
+export function known(values: Drawable | undefined): boolean {
+  return (values ?? []).some((value) => typeof value === "number");
 }
 
 export function DemandChart({ history, height }: { history: Loaded<History>; height?: number }) {
