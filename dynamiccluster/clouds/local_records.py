@@ -19,6 +19,7 @@ from dynamiccluster.clouds.local_worker import boot_id, start_time
 from dynamiccluster.errors import BadConfigError, CapacityError, TransientError
 
 _KINDS = ("pid", "log", "ended", "json.new", "pid.new", "ended.new")
+_LOCK = "lock"
 _ID = re.compile(r"local-[0-9a-f]{16}")
 
 
@@ -44,6 +45,7 @@ class Records:
     def __init__(self, directory: str) -> None:
         self._directory = pathlib.Path(directory)
         self._seen = False
+        self._locked = False  # the lock was seen there, which nobody removes
 
     def file(self, record: Record, kind: str) -> pathlib.Path:
         return self._directory / f"{record.instance_id}.{kind}"
@@ -64,7 +66,14 @@ class Records:
         except OSError as error:
             raise TransientError(f"{self._directory}: {error.strerror}") from error
         self._seen = True
+        self._same(_LOCK in names)
         return names
+
+    def _same(self, locked: bool) -> None:
+        """Another directory in its place, as remains where a file system has come off, is no empty cloud."""
+        if self._locked and not locked:
+            raise TransientError(f"{self._directory} (state_dir) is another directory now: it has no {_LOCK} any more")
+        self._locked = locked
 
     def read(self, instance_id: str) -> Record | None:
         return self._parsed(instance_id) if _ID.fullmatch(instance_id) else None
@@ -129,7 +138,7 @@ class Records:
     def somebody_launches(self) -> bool:
         """Whether anybody is inside :meth:`alone`."""
         try:
-            handle = os.open(self._directory / "lock", os.O_RDWR)
+            handle = os.open(self._directory / _LOCK, os.O_RDWR)
         except OSError:
             return False
         try:
@@ -145,7 +154,8 @@ class Records:
         """One launch at a time in this directory, threads and other services included."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._same((self._directory / _LOCK).exists())
+            handle = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise BadConfigError(f"{self._directory} (state_dir) cannot be used: {error.strerror}") from error
         try:

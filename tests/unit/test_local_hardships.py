@@ -199,6 +199,21 @@ def test_a_state_directory_that_comes_off_is_no_empty_cloud(house: House) -> Non
     settle(cloud, "a", InstanceState.ACTIVE)
 
 
+def test_an_empty_directory_in_its_place_is_no_empty_cloud(house: House) -> None:
+    """What remains when a file system comes off is the directory that it was mounted on."""
+    cloud = house.cloud()
+    launch(cloud, "a")
+    aside = house.state.rename(house.state.with_name("aside"))
+    house.state.mkdir()
+    for act in (cloud.list_instances, lambda: launch(cloud, "b", launch_id="l2")):
+        with pytest.raises(TransientError, match="another directory"):
+            act()
+    assert not list(house.state.iterdir())
+    house.state.rmdir()
+    aside.rename(house.state)
+    settle(cloud, "a", InstanceState.ACTIVE)
+
+
 # -- workers and processes -----------------------------------------------------------------------------------------
 
 
