@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dynamiccluster.decide import breaker, interruptions, limits
@@ -74,8 +74,7 @@ def choices(draft: Draft, resource: Resource) -> list[Offer]:
             sizes.setdefault(size, []).append(_graded(draft, resource, menu, offer, nodes[offer.offering]))
     found = [_choice(draft, resource, menu, graded) for graded in sizes.values()]
     if menu.fleet:
-        every = sorted((one for graded in sizes.values() for one in graded), key=lambda one: one.order)
-        found = [_with_others(draft, resource, choice, every) for choice in found]
+        found = _with_others(draft, resource, found, (one for graded in sizes.values() for one in graded))
     return sorted(found, key=lambda choice: (choice.tier, choice.reckoned, choice.key))
 
 
@@ -160,27 +159,36 @@ def _choice(draft: Draft, resource: Resource, menu: Menu, graded: Iterable[_Grad
     )
 
 
-def _with_others(draft: Draft, resource: Resource, choice: Offer, every: Sequence[_Graded]) -> Offer:
-    """The choice, naming those of the spot offers that hold whatever it holds and break no limit that it keeps.
+def _with_others(draft: Draft, resource: Resource, found: Iterable[Offer], every: Iterable[_Graded]) -> list[Offer]:
+    """The choices, each spot one naming those of the spot offers that hold whatever it holds and break no limit that it
+    keeps.
 
     Cores, GPUs and what counts against quotas are the same, memory is not less. A budget counts what was chosen, so
     that nothing dearer may come of it.
     """
-    chosen = choice.chosen
-    if chosen is None or not choice.spot or choice.closed or choice.unaffordable:
-        return choice
     limits = draft.policy.limits
-    most = chosen.price_per_hour * (1.0 if limits.budget_per_hour or limits.budget_per_month else MOST_DEARER)
-    instead: list[CloudOffer] = []
-    for one in every:
-        other = one.offer
-        if one.closed or one.unaffordable or other.market != SPOT or other.offering == chosen.offering:
-            continue
-        if not 0.0 < other.price_per_hour <= most or other.gpu_type != chosen.gpu_type:
-            continue
-        size, quota = draft.memory.capacity_of(resource.offered(other)), other.quota_use
-        same = size.cores == choice.capacity.cores and size.gpus == choice.capacity.gpus
-        billed = quota.cores == chosen.quota_use.cores and quota.gpus == chosen.quota_use.gpus
-        if same and billed and size.memory_mib >= choice.capacity.memory_mib:
-            instead.append(other)
-    return replace(choice, chosen=replace(chosen, instead=tuple(instead[:MOST_INSTEAD])))
+    dearer = 1.0 if limits.budget_per_hour or limits.budget_per_month else MOST_DEARER
+    alike: dict[object, list[tuple[int, CloudOffer]]] = {}  # what must be the same -> memory and offer, in order
+    for one in sorted(every, key=lambda one: one.order):
+        if one.offer.market == SPOT and not (one.closed or one.unaffordable) and one.offer.price_per_hour > 0:
+            size = draft.memory.capacity_of(resource.offered(one.offer))
+            alike.setdefault(_alike(one.offer, size), []).append((size.memory_mib, one.offer))
+    named: list[Offer] = []
+    for choice in found:
+        chosen = choice.chosen
+        if chosen is not None and choice.spot and not choice.closed and not choice.unaffordable:
+            instead = [
+                other
+                for memory_mib, other in alike.get(_alike(chosen, choice.capacity), ())
+                if memory_mib >= choice.capacity.memory_mib
+                and other.price_per_hour <= dearer * chosen.price_per_hour
+                and other.offering != chosen.offering
+            ]
+            choice = replace(choice, chosen=replace(chosen, instead=tuple(instead[:MOST_INSTEAD])))
+        named.append(choice)
+    return named
+
+
+def _alike(offer: CloudOffer, size: Capacity) -> tuple[object, ...]:
+    """``size``: what its nodes really have."""
+    return size.cores, size.gpus, offer.gpu_type, offer.quota_use.cores, offer.quota_use.gpus

@@ -78,11 +78,7 @@ def template_of(cluster_id: str, resource: str, config: Mapping[str, Any], offer
             for interface in data["NetworkInterfaces"]
         ]
     ours = {**config["tags"], CLUSTER_TAG: cluster_id, RESOURCE_TAG: resource}
-    tags = {
-        "volume": {**config.get("volume_tags", {}), **ours},
-        "network-interface": ours,
-        "spot-instances-request": ours,
-    }
+    tags = {"volume": {**config.get("volume_tags", {}), **ours}, "network-interface": ours}
     data["TagSpecifications"] = [{"ResourceType": kind, "Tags": tag_list(of)} for kind, of in tags.items()]
     return data
 
@@ -122,7 +118,7 @@ def create_fleet(
         "Type": "instant",
         "ClientToken": token,
         "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": SPOT},
-        "SpotOptions": {"AllocationStrategy": str(strategy), "InstanceInterruptionBehavior": "terminate"},
+        "SpotOptions": {"AllocationStrategy": str(strategy)},
         "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": launch_template, "Overrides": overrides}],
         "TagSpecifications": [
             {"ResourceType": "instance", "Tags": tag_list(tags)},
