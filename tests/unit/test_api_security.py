@@ -20,7 +20,7 @@ from live_api import FixedClock, Live, live
 from dynamiccluster.api import auth, sockets
 from dynamiccluster.api.failures import MOST, WITHIN_S, Failures, origin
 from dynamiccluster.api.server import ApiServer, ApiSettings
-from dynamiccluster.api.sockets import MAX_BODY, bind_tcp, bind_unix
+from dynamiccluster.api.sockets import MAX_BODY, MAX_HEADER, bind_tcp, bind_unix
 from dynamiccluster.api.tls import Certificate
 from dynamiccluster.api.tokens import Role, Token, TokenFile, digest_of, make_token, parse_tokens
 from dynamiccluster.errors import BadConfigError
@@ -195,6 +195,45 @@ def test_hostile_path_does_not_reach_the_log_raw(api: Live, caplog: pytest.LogCa
         assert b" 40" in raw.recv(100)
     assert "\x1b" not in caplog.text
     assert "\x85" not in caplog.text
+
+
+AMBIGUOUS = {
+    "two lengths": b"Content-Length: 0\r\nContent-Length: 5\r\n\r\nhello",
+    "length and chunks": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "signed length": b"Content-Length: +5\r\n\r\nhello",
+    "length with a line": b"Content-Length: 0_5\r\n\r\nhello",
+    "other encoding": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "encoded twice": b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "odd chunk": b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+    "two hosts": b"Host: evil.example.org\r\n\r\n",
+    "space before the colon": b"X-A : b\r\n\r\n",
+    "line feed within": b"X-A: a\rX-B: b\r\n\r\n",
+    "zero byte": b"X-A: a\0b\r\n\r\n",
+    "too long": b"X-A: " + b"a" * MAX_HEADER + b"\r\n\r\n",
+    "too many chunks": b"Transfer-Encoding: chunked\r\n\r\n"
+    + b"8000\r\n"
+    + b"a" * 0x8000
+    + b"\r\n8001\r\n"
+    + b"a" * 0x8001,
+}
+"""Ends of requests that a proxy could read otherwise than we do (request smuggling), or that are too large."""
+
+
+@pytest.mark.parametrize("end", list(AMBIGUOUS.values()), ids=list(AMBIGUOUS))
+def test_requests_that_could_be_read_in_two_ways_are_refused(
+    tmp_path: Path, tokens: tuple[Path, str], end: bytes
+) -> None:
+    path, token = tokens
+    begin = f"POST /api/v1/nodes/n1/hold HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n".encode()
+    with live(tmp_path, tokens_file=str(path)) as api, socket.create_connection(("127.0.0.1", api.port)) as raw:
+        raw.settimeout(10)
+        got = b""
+        with suppress(ConnectionResetError, BrokenPipeError):
+            raw.sendall(begin + end)
+            while more := raw.recv(65536):
+                got += more
+        assert got in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n")  # and the connection is over
+        assert not api.service.commands
 
 
 def test_slow_client_is_cut_off(tmp_path: Path) -> None:
