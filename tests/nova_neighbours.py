@@ -39,6 +39,7 @@ class Neighbours:
     floating: dict[str, dict[str, Any]] = field(default_factory=dict)
     image: dict[str, Any] = field(default_factory=dict)  # what is other than usual with it
     volumes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    also: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # more "images" and "networks"
     tokens: set[str] = field(default_factory=set)
     token_s: float = 3600.0
     url: str = ""
@@ -93,11 +94,13 @@ class Neighbours:
         match method, path.split("/"):
             case "GET", ["image", "images"]:
                 images = [{"id": IMAGE, "name": "tiny", "status": "active", "created_at": stamp(0)}]
+                images += self.also.get("images", [])
                 return 200, {"images": [one for one in images if query.get("name") in (None, one["name"])]}
             case "GET", ["image", "images", image_id] if image_id == IMAGE:
                 return 200, {"id": IMAGE, "name": "tiny", "status": "active", "min_disk": 1, "min_ram": 0} | self.image
             case "GET", ["network", "networks"]:
                 every = [{"id": NETWORK, "name": "private"}, {"id": OUTSIDE, "name": "public", "router:external": True}]
+                every += self.also.get("networks", [])
                 return 200, {"networks": [one for one in every if query.get("name") in (None, one["name"])]}
             case "GET", ["network", "networks", network_id] if network_id == NETWORK:
                 return 200, {"network": {"id": NETWORK, "name": "private", "subnets": ["s"]}}

@@ -158,16 +158,17 @@ def test_where_neutron_tells_no_times_ports_of_young_machines_are_labelled(site:
 
 def test_what_somebody_has_put_to_another_use_stays(site: NovaSite) -> None:
     site.leaky, clock = True, HandClock()
-    ours = cloud(site, clock=clock, boot_volume_gb=10)
+    ours = cloud(site, clock=clock, boot_volume_gb=10, floating_network="public")
     (machine,) = ours.launch("l", RESOURCE, specs("a-1"))
     polled(ours, clock, 20.0)
     ours.terminate([machine.instance_id])
     polled(ours, clock, 20.0)
-    (port,), (volume,) = site.ports.values(), site.volumes.values()
-    port["device_id"], volume["status"] = "another-server", "in-use"
+    (port,), (volume,), (address,) = site.ports.values(), site.volumes.values(), site.floating.values()
+    port["device_id"], volume["status"], address["port_id"] = "another-server", "in-use", "another-port"
     polled(ours, clock, *LONG)
     assert site.ports
     assert site.volumes
+    assert site.floating
 
 
 def test_a_port_stays_while_nova_does_not_say_that_its_server_is_gone(site: NovaSite) -> None:
