@@ -115,6 +115,7 @@ class NodeDoc(Document):
     address: Text
     instance_id: Text
     instance_name: Text
+    cloud_state: str = Field(description='what the cloud says of its machine; "" = it does not list one')
     capacity: CapacityDoc
     used_cores: int
     jobs: list[Text]

@@ -35,6 +35,19 @@ def job_ids(api: Live, query: str) -> list[str]:
 # --- lists ------------------------------------------------------------------------------------------------
 
 
+def test_each_node_of_the_list_tells_what_the_cloud_says_of_its_machine(api: Live) -> None:
+    def told() -> dict[str, str]:
+        return {node["node_id"]: node["cloud_state"] for node in api.ask("GET", "/api/v1/nodes").json["nodes"]}
+
+    before = told()
+    for node_id, state in before.items():
+        assert api.ask("GET", f"/api/v1/nodes/{node_id}").json["instance"]["state"] == state == "active"
+    model = api.service.readmodel
+    views = {name: replace(view, instances=view.instances[1:]) for name, view in model.snapshot.clouds.items()}
+    api.service.readmodel = replace(model, snapshot=replace(model.snapshot, clouds=views))
+    assert sorted(told().values()) == sorted(["", *list(before.values())[1:]])  # one is not listed any more
+
+
 def test_nodes_are_sorted_searched_and_cut_by_offset(api: Live) -> None:
     assert ids(api, "sort=-node_id&limit=2") == ["n7", "n6"]
     assert ids(api, "sort=-node_id&limit=2&offset=2") == ["n5", "n4"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dynamiccluster.api import schemas
 from dynamiccluster.api.pictures import rows
 from dynamiccluster.api.pictures.common import action_doc, age, capacity_doc, history
@@ -25,13 +27,16 @@ def used_cores_of(model: ReadModel, node: WorkerNode) -> int:
 
 def instance_of(model: ReadModel, node: WorkerNode) -> Instance | None:
     """The machine behind a node in its tenancy's last good view; ``None`` if it is not listed there."""
-    view = model.snapshot.clouds.get(node.tenancy)
-    if view is None or not node.instance_id:
-        return None
-    return next((one for one in view.instances if one.instance_id == node.instance_id), None)
+    machines = model.once("machines by id", lambda: _machines(model))
+    return machines.get((node.tenancy, node.instance_id)) if node.instance_id else None
+
+
+def _machines(model: ReadModel) -> Mapping[tuple[str, str], Instance]:
+    return {(name, one.instance_id): one for name, view in model.snapshot.clouds.items() for one in view.instances}
 
 
 def node_doc(model: ReadModel, node: WorkerNode, now: float) -> schemas.NodeDoc:
+    machine = instance_of(model, node)
     return schemas.NodeDoc(
         node_id=node.node_id,
         host_name=node.host_name,
@@ -47,6 +52,7 @@ def node_doc(model: ReadModel, node: WorkerNode, now: float) -> schemas.NodeDoc:
         address=node.address,
         instance_id=node.instance_id,
         instance_name=node.instance_name,
+        cloud_state=machine.state.value if machine else "",
         capacity=capacity_doc(model.capacity_of(node)),
         used_cores=used_cores_of(model, node),
         jobs=list(model.jobs_by_host.get(node.host_name, ())),

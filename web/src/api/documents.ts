@@ -325,6 +325,8 @@ export interface NodeDetail {
   address: string;
   instance_id: string;
   instance_name: string;
+  /** what the cloud says of its machine; "" = it does not list one */
+  cloud_state: string;
   capacity: CapacityDoc;
   used_cores: number;
   jobs: string[];
@@ -358,6 +360,8 @@ export interface NodeDoc {
   address: string;
   instance_id: string;
   instance_name: string;
+  /** what the cloud says of its machine; "" = it does not list one */
+  cloud_state: string;
   capacity: CapacityDoc;
   used_cores: number;
   jobs: string[];

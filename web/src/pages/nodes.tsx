@@ -93,6 +93,12 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
     ),
   },
   {
+    key: "cloud",
+    title: "In the cloud",
+    width: 96,
+    cell: (node) => node.cloud_state || <span class="muted">–</span>,
+  },
+  {
     key: "price",
     title: "Per hour",
     width: 80,
