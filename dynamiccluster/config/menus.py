@@ -29,7 +29,7 @@ def _of_types(item: XspotResource) -> Menu:
         on_demand_strategy=config.on_demand_allocation_strategy,
         try_spot_s=config.try_spot_period if config.spot_fleet_types else -1.0,
         spot_settle_s=max(0.0, config.spot_delay_period or _SETTLE_S),
-        fleet=config.launch_by == "fleet" and not any(no_fleet_for(config)),
+        fleet=bool(config.spot_fleet_types) and config.launch_by != "instances" and not any(no_fleet_for(config)),
         on_demand=bool(config.on_demand_types),
     )
 

@@ -153,6 +153,9 @@ def test_launches_by_fleet(tmp_path: Path) -> None:
     for config, expected in (
         (FLEET, True),
         (FLEET | {"spot_allocation_strategy": "price-capacity-optimized"}, True),
+        (FLEET | {"launch_by": None}, True),
+        (FLEET | {"launch_by": None, "spot_allocation_strategy": "diversified"}, False),
+        (FLEET | {"launch_by": None, "hyperthreading": False}, False),
         (FLEET | {"launch_by": "instances"}, False),
     ):
         menu = loaded(tmp_path, config).policy.resources["menu"].menu
