@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlsplit
@@ -29,6 +29,9 @@ ANONYMOUS = "anonymous"
 CSRF_HEADER = "X-CSRF-Token"
 BY_PROXY = "by-proxy"
 """What a page behind a proxy sends as second half: no secret, but a header that no form of another site can set."""
+
+LONGEST_NAME = 100
+"""Characters of a user's name."""
 
 
 class Gate:
@@ -160,12 +163,20 @@ class Gate:
             if not request.headers.get(CSRF_HEADER):
                 text = f"a change needs the header {CSRF_HEADER}: {BY_PROXY}"
                 raise ApiError(HTTPStatus.FORBIDDEN, "csrf", text)
-        return Caller(f"proxy {name[:100]}", ROLES.get(role, Role.NOBODY), Via.PROXY)
+        return Caller(f"proxy {name}", ROLES.get(role, Role.NOBODY), Via.PROXY)
 
     def _names_user(self, request: HTTPServerRequest) -> str:
-        """Whom a proxy names, if one is believed at all."""
+        """Whom a proxy names, if one is believed at all.
+
+        :raises ApiError: 400 for what is no name: it would stand on the audit log.
+        """
         header = self._settings.proxy_user_header
-        return request.headers.get(header, "") if header else ""
+        name = request.headers.get(header, "") if header else ""
+        with suppress(UnicodeError):  # headers are read as Latin-1; names of users come in UTF-8
+            name = name.encode("latin-1").decode("utf-8")
+        if not name.isprintable() or len(name) > LONGEST_NAME:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "bad-value", f"{header}: expected the name of a user")
+        return name
 
     def check_origin(self, request: HTTPServerRequest) -> None:
         """What a page asks for must come from a page of ours, port included."""

@@ -211,6 +211,17 @@ def test_a_proxy_s_word_is_believed_with_its_secret_only(proxied: Live) -> None:
         assert (answer.status, answer.json["error"]["code"]) == (403, "proxy")
 
 
+@pytest.mark.parametrize(
+    ("name", "status"), [("zo\u00eb", 200), ("a" * 100, 200), ("a" * 101, 400), ("\u202eada", 400), ("a\u2028b", 400)]
+)
+def test_names_that_a_proxy_gives_are_names(proxied: Live, name: str, status: int) -> None:
+    """They stand on the audit log, where none may pass for another, or for two lines."""
+    sent = {"X-Remote-User": name.encode().decode("latin-1"), "X-Proxy-Secret": PROXY_SECRET}
+    answer = proxied.ask("GET", "/api/v1/session", headers=sent)
+    assert answer.status == status
+    assert status != 200 or answer.json["name"] == f"proxy {name}"
+
+
 def test_what_a_proxy_was_told_to_know_the_user_is_not_taken_for_a_token(proxied: Live) -> None:
     """Proxies pass on ``Authorization`` unless told otherwise: with Basic or Kerberos nobody could get in."""
     ada = {"X-Remote-User": "ada", "X-Proxy-Secret": PROXY_SECRET}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from dynamiccluster.model.worker_node import NodeState, WorkerNode
 from dynamiccluster.plugins.host import PluginStatus
 from dynamiccluster.plugins.prometheus import MeteredBridge, Meters, PrometheusExporter
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = 10_000.0
 HOSTILE = 'a"b\\c\nd'
 
@@ -236,3 +239,15 @@ def test_calls_are_counted_by_what_they_came_to(clock: StillClock) -> None:
         labels = {"group": group, "verb": verb}
         assert value("dynamiccluster_calls_total", labels | {"outcome": outcome}) == 1
         assert value("dynamiccluster_call_seconds_sum", labels) == 0.5
+
+
+@pytest.mark.parametrize("file", ["grafana/dynamic-cluster.json", "prometheus/dynamic-cluster.rules.yaml"])
+def test_board_and_alerts_ask_for_figures_that_there_are(exporter: PrometheusExporter, file: str) -> None:
+    """A panel or an alert of a figure that is called otherwise stays silent for ever."""
+    text = exporter.text(picture(), ()).decode()
+    there = set()
+    for name, kind in re.findall(r"^# TYPE (\S+) (\w+)$", text, re.MULTILINE):
+        there |= {f"{name}_{part}" for part in ("bucket", "sum", "count")} if kind == "histogram" else {name}
+    used = set(re.findall(r"\bdynamiccluster_\w+", (ROOT / "config" / file).read_text("utf-8")))
+    assert len(used) > 8
+    assert used - there == set()
