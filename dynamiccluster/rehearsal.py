@@ -52,7 +52,8 @@ def _line(lines: Mapping[Path, int], path: Path) -> int:
 def _plugins(loaded: Loaded) -> Iterator[Finding]:
     for name, item in loaded.settings.plugins.items():
         make = partial(load_plugin, name, item.class_name, item.plain_arguments())
-        yield from _made(loaded, ("plugins", name), "class_name", make)
+        for path, text in _made(loaded, ("plugins", name), "class_name", make):
+            yield path, text.removeprefix(f"plug-in {name}: ")  # which the key says
 
 
 def _checker(loaded: Loaded) -> Iterator[Finding]:

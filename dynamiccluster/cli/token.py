@@ -68,7 +68,7 @@ def add_token(name: str, role: str, path: str) -> None:
     click.echo(secret)
     click.echo(_how_to_use(clean(name), role), err=True)
     if fresh:
-        click.echo(_how_to_begin(clean(path)), err=True)
+        click.echo(_how_to_begin(clean(Path(path).absolute())), err=True)
 
 
 def _how_to_use(name: str, role: str) -> str:

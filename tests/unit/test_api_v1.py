@@ -264,9 +264,9 @@ def test_what_is_not_found_is_named(api: Live) -> None:
     def told(path: str) -> str:
         return api.ask("GET", path).json["error"]["message"]
 
-    assert told("/api/v1/jobs/999") == "job 999 not found"
-    assert told("/api/v1/resources/nosuch") == "resource nosuch not found"
-    assert told("/api/v1/nodes/nosuch") == "worker node nosuch not found"
+    assert told("/api/v1/jobs/999") == "job 999 not found: the scheduler lists it no more, or never did"
+    assert told("/api/v1/resources/nosuch") == "there is no resource 'nosuch'; there are fast, slow"
+    assert told("/api/v1/nodes/nosuch") == "worker node nosuch not found: `dynamiccluster nodes` lists them"
     api.service.history.append(Event(NOW, EventKind.NODE, "has left", node_id="n0", host_name="dc-old"))
     assert told("/api/v1/nodes/dc-old") == "worker node dc-old not found: it has left, see `events --node dc-old`"
 

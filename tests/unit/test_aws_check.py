@@ -235,7 +235,7 @@ def test_the_verb(site: Ec2Site, tmp_path: Path) -> None:
     good = run(tmp_path, site)
     assert good.exit_code == exits.OK, good.output
     assert "may launch" in good.output
-    assert "1 could not be seen" in good.output
+    assert "needs nothing that could be missing" in good.output
     bad = run(tmp_path, site, "burst", "-o", "json", image="ami-0000000000000dead")
     assert bad.exit_code == exits.BAD_CONFIG
     told = json.loads(bad.output)

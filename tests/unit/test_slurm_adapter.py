@@ -390,6 +390,7 @@ def test_a_poll_takes_three_commands_however_many_jobs() -> None:
         ("slurm_load_jobs error: Zero Bytes were transmitted or received", TransientError),
         ("squeue: error: Munge encode failed: Failed to access socket", AuthError),
         ("squeue: fatal: Unable to process configuration file", BadConfigError),
+        ("scontrol: fatal: Could not establish a configuration source", BadConfigError),
     ],
 )
 def test_a_failed_poll_raises_by_its_meaning(said: str, kind: type[Exception]) -> None:

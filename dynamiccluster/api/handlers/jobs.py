@@ -32,7 +32,7 @@ class _JobHandler(ApiHandler):
             raise not_ready(unseen)
         job = self.model.jobs_by_id.get(job_id)
         if job is None:
-            raise not_found("job", job_id)
+            raise not_found("job", job_id, "the scheduler lists it no more, or never did")
         return job
 
 

@@ -52,9 +52,8 @@ class _NodeHandler(ApiHandler):
         node = self.model.node(name)
         if node is None:
             past = await self.within_limit(self.context.service.events(EventQuery(limit=1, node_id=name)))
-            raise not_found(
-                "worker node", name, f"it has left, see `events --node {name[:100]}`" if past.events else ""
-            )
+            left = f"it has left, see `events --node {name[:100]}`"
+            raise not_found("worker node", name, left if past.events else "`dynamiccluster nodes` lists them")
         return node
 
 

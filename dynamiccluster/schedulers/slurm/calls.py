@@ -45,6 +45,7 @@ _MEANINGS: tuple[tuple[str, type[DynamicClusterError]], ...] = (
     ("authentication", AuthError),
     ("Munge", AuthError),
     ("unable to establish configuration source", BadConfigError),
+    ("Could not establish a configuration source", BadConfigError),  # no slurm.conf, and no DNS record of its server
     ("Unable to process configuration file", BadConfigError),
     (_FULL, BadConfigError),
     ("already exists in the node table", TransientError),
