@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_api import Live, live
+from live_api import NOW, Live, live
 
 from dynamiccluster.api import auth
 from dynamiccluster.api.tokens import Role, make_token
+from dynamiccluster.model.view import SourceStatus
 
 INDEX = b"<!doctype html><script type=module src=/dashboard/assets/index-1.js></script>"
 SCRIPT = b"console.log(1)"
@@ -100,6 +102,18 @@ def test_where_none_is_built_a_plain_page_says_how(tmp_path: Path) -> None:
         assert b"dc-fast-00000001" in page.raw
         deeper = api.ask("GET", "/dashboard/nodes")
         assert (deeper.status, deeper.headers["location"]) == (302, "/dashboard")
+
+
+def test_the_plain_page_shows_what_is_stale_and_which_plug_in_is_cut_off(tmp_path: Path) -> None:
+    stuck = SourceStatus("<b>site</b>", 0.0, NOW - 30, 1, "no answer", "unknown-outcome")
+    with live(tmp_path, plugins=lambda: [stuck]) as api:
+        model = api.service.readmodel
+        assert b"stale" not in api.ask("GET", "/dashboard").raw
+        old = replace(model.sources["scheduler"], last_good_at=NOW - 3600)
+        api.service.readmodel = replace(model, sources={**model.sources, "scheduler": old})
+        page = api.ask("GET", "/dashboard").raw.decode()
+    assert '3600 s <b class="bad">stale</b>' in page
+    assert "&lt;b&gt;site&lt;/b&gt;<td>cut-off" in page
 
 
 def test_strangers_from_elsewhere_never_see_the_plain_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ class Dashboard(Page):
         self.write(
             _template().render(
                 refresh_s=REFRESH_S,
-                status=status_doc(model, now),
+                status=status_doc(model, now, self.context.plugins()),
                 resources=[resource_doc(model, one) for one in model.policy.resources.values()],
                 nodes=first_nodes(model, now, ROWS),
                 jobs=first_jobs(model, now, ROWS),
