@@ -120,12 +120,13 @@ class FleetHarness:
         time.sleep(seconds)
 
 
-class TestFleet(CloudSuite):
-    @pytest.fixture(scope="class")
-    def running(self) -> Iterator[Ec2Site]:
-        with ec2_site() as running:
-            yield running
+@pytest.fixture(scope="module")
+def running() -> Iterator[Ec2Site]:
+    with ec2_site() as site:
+        yield site
 
+
+class TestFleet(CloudSuite):
     @pytest.fixture
     def harness(self, running: Ec2Site) -> Harness:
         running.clear()
