@@ -25,10 +25,10 @@ from rounds.server_kills import GENERAL, Tally, kills, live_through  # noqa: E40
 from dynamiccluster.testing.openstack_bed import OpenstackBed, openstack_bed, why_not  # noqa: E402 - see above
 from dynamiccluster.testing.torque_bed import torque_bed  # noqa: E402 - see above
 
-JOBS = 48  # of a life, each of which fills a node
+DEATHS = 16  # of a life
+JOBS = 6 * DEATHS  # of a life, so that each start finds six new ones, each of which fills a node
 JOB_S = 60.0  # most of them need a node of their own, and the first are over while there are deaths to come
 MOST_PROBLEMS = 3  # more of them teach nothing
-DEATHS = 12  # of a life, so that each start finds four new jobs
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from beds import SYSTEMS
 ROOT = Path(__file__).resolve().parents[2]
 CORES = str(len(os.sched_getaffinity(0)))
 HOUR_S = 3600.0
+END_S = 120.0  # a bed takes its daemons down, and with them what a proof has left
 MOST_LINES = 200  # of a failed proof's output
 
 
@@ -99,7 +100,7 @@ def run(proof: Proof) -> int:
 def end(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, signal.SIGTERM)
     try:
-        process.wait(30.0)
+        process.wait(END_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

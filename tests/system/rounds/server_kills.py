@@ -6,6 +6,7 @@ import contextlib
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -23,13 +24,15 @@ STEPS = (
 GENERAL = {"max_idle_time": 3, "cluster_poller_interval": 3}
 JOB_S = 25.0
 
-BEGUN_S, LIFE_S = 2.0, 25.0
-"""Kills at random come so many seconds after a start: on two cores the service takes 4 s to begin, a server 4 to 10 s
-to come up."""
+LIFE_S = 15.0
+"""Kills at random come within so many seconds of the service's first word: on two cores it takes 5 s until it launches,
+and a server 4 to 10 s to come up."""
 
-STEP_S = 40.0
-"""So long after a start a step is waited for. It does not always come: no machine may be due to end, for example."""
+STEP_S = 25.0
+"""So long after that a step is waited for. It does not always come: no machine may be due to end, for example."""
 
+_START_LIMIT_S = 60.0
+_LOOK_AGAIN_S = 0.2
 _OVER_LIMIT_S = 300.0
 _PAGE = 1000  # the most that the API gives at once
 
@@ -51,7 +54,7 @@ class Tally:
 
 def kills(rng: random.Random, number: int) -> list[str | float]:
     """Where the service dies: at steps of its own, and after so many seconds."""
-    return [rng.choice(STEPS) if rng.random() < 0.5 else rng.uniform(BEGUN_S, LIFE_S) for _ in range(number)]
+    return [rng.choice(STEPS) if rng.random() < 0.5 else rng.uniform(0.0, LIFE_S) for _ in range(number)]
 
 
 def live_through(
@@ -83,6 +86,9 @@ def _die(service: OpenstackService, death: str | float, tally: Tally) -> None:
     at = death if isinstance(death, str) else ""
     service.start(die_at=at or "nowhere", nth=2 if at.endswith("commit") else 1)
     assert service.process is not None
+    over = time.monotonic() + _START_LIMIT_S
+    while not service.listens() and service.process.poll() is None and time.monotonic() < over:
+        time.sleep(_LOOK_AGAIN_S)
     with contextlib.suppress(subprocess.TimeoutExpired):
         service.process.wait(STEP_S if at else float(death))
     code = service.process.poll()
