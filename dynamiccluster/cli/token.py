@@ -152,6 +152,9 @@ def _changing(path: str) -> Iterator[list[Token]]:
                 info = target.stat()
                 os.chown(new, info.st_uid, info.st_gid)
                 new.chmod(info.st_mode & 0o755)
+            elif os.geteuid() == 0 and (group := target.parent.stat().st_gid):
+                os.chown(new, -1, group)  # a package gives its folder to the service's group, which is to read it
+                new.chmod(0o640)
             new.replace(target)
     except OSError as error:
         raise exits.Failure(f"{clean(path)} cannot be changed: {error.strerror}", exits.FORBIDDEN) from error

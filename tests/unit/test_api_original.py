@@ -101,6 +101,26 @@ def test_every_change_of_the_original_answers(api: Live, method: str, path: str,
     assert api.change(method, path).status == status
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "kind", "count"),
+    [
+        ("PUT", "/resource/fast", "launch", 1),
+        ("PUT", "/resource/fast?num=2", "launch", 2),
+        ("PUT", "/resource/fast/freeze", "freeze", 1),
+        ("PUT", "/resource/fast/restore", "restore", 1),
+        ("PUT", "/resource/fast/drain", "drain", 1),
+        ("PUT", "/server/auto", "auto-on", 1),
+        ("DELETE", "/server/auto", "auto-off", 1),
+    ],
+)
+def test_changes_of_the_original_do_what_they_say(api: Live, method: str, path: str, kind: str, count: int) -> None:
+    answer = api.change(method, path)
+    assert (answer.status, answer.json) == (200, {"success": True})
+    (command,) = api.service.commands
+    assert (command.kind.value, command.count) == (kind, count)
+    assert command.target == ("" if path.startswith("/server") else "fast")
+
+
 def test_delete_says_what_to_do_first(api: Live) -> None:
     assert "put it on hold first" in api.change("DELETE", "/workernode/n2").json["error"]["message"]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 from live_api import live
 
@@ -29,6 +31,19 @@ def test_a_token_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     assert kept is not None
     assert (kept.name, kept.role) == ("ada", Role.VIEWER)
     assert json.loads(run(path, "list", "-o", "json").stdout) == {"tokens": [{"name": "ada", "role": "viewer"}]}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to groups")
+def test_in_a_packages_folder_the_service_can_read_the_first_one(tmp_path: Path) -> None:
+    """The folder is root's and the service's group's; a file of root's alone would keep the service from starting."""
+    os.chown(tmp_path, 0, 4711)
+    path = tmp_path / "tokens"
+    assert run(path, "add", "ada").exit_code == 0
+    for _ in range(2):
+        info = path.stat()
+        assert (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) == (0, 4711, 0o640)
+        run(path, "add", "bob")
+    TokenFile(str(path))
 
 
 def test_an_agent_s_token_is_made(tmp_path: Path) -> None:
