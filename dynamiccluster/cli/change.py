@@ -106,11 +106,18 @@ def delete(nodes: tuple[str, ...], force: bool, client: Client, as_json: bool) -
 def launch(resource: str, count: int, wait_s: int | None, client: Client, as_json: bool) -> None:
     """Launch N nodes of a RESOURCE (1 if not given), all of them or, beyond a limit, none. `resources` lists both."""
     answer = client.post("api", "v1", "resources", resource, "launch", body={"count": count})
-    _one(answer, as_json)
-    if wait_s is not None:
+    if wait_s is None or not as_json:
+        _one(answer, as_json)
+    if wait_s is None:
+        return
+    names: list[str] = []
+    try:
         names = wait_until_usable(client, answer["node_ids"], wait_s, pause)
-        if not as_json:
-            say(f"usable: {' '.join(names)}")
+    finally:
+        if as_json:  # one document, whatever comes of the wait
+            emit({**answer, "host_names": names})
+    if not as_json:
+        say(f"usable: {' '.join(names)}")
 
 
 def wait_until_usable(client: Client, node_ids: list[str], wait_s: float, wait: Callable[[float], None]) -> list[str]:
@@ -135,7 +142,7 @@ def wait_until_usable(client: Client, node_ids: list[str], wait_s: float, wait: 
         if not missing:
             return names
         if left <= 0:
-            raise exits.Failure(f"not usable after {wait_s:g} s: {' '.join(missing)}", exits.REFUSED)
+            raise exits.Failure(f"not usable after {wait_s:g} s, and left alone: {' '.join(missing)}", exits.REFUSED)
         wait(LOOK_AGAIN_S)
         left -= LOOK_AGAIN_S
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from dynamiccluster.cli.common import add, emit, say, screen, table, talks
 from dynamiccluster.cli.text import clean, clean_lines, clock, duration, joined, money
 from dynamiccluster.client.rest import Client, Document
 from dynamiccluster.kit.clock import pause
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 NO_LIMIT = 0
 STATE_STYLE = {
@@ -61,7 +65,7 @@ def nodes(state: str, resource: str, limit: int, client: Client, as_json: bool) 
             node["reason"],
             style=STATE_STYLE.get(node["state"], ""),
         )
-    screen().print(rows)
+    _listed(rows, "node")
 
 
 @click.command()
@@ -149,7 +153,14 @@ def jobs(state: str, user: str, queue: str, limit: int, client: Client, as_json:
             duration(job["waited_s"]) if job["state"] == "pending" else "",
             joined(job["hosts"]) if job["hosts"] else job["reason"],
         )
+    _listed(rows, "job")
+
+
+def _listed(rows: Table, noun: str) -> None:
+    """A table; that it is empty is said to people, where no script reads it."""
     screen().print(rows)
+    if not rows.row_count:
+        click.echo(f"there is no such {noun}", err=True)
 
 
 @click.command()
@@ -242,7 +253,7 @@ def events(
     if as_json:
         emit({"events": found})
     else:
-        screen().print(events_table(found))
+        _listed(events_table(found), "event")
 
 
 def follow_events(
@@ -278,7 +289,7 @@ def about(event: Document) -> str:
     return next((str(word) for word in words if word), "")
 
 
-def events_table(found: list[Document]) -> object:
+def events_table(found: list[Document]) -> Table:
     rows = table("WHEN", "WHO", "ABOUT", "WHAT")
     for event in found:
         add(

@@ -177,6 +177,9 @@ def test_follow_prints_each_event_once(api: Live, capsys: pytest.CaptureFixture[
         if turns == 3:
             raise KeyboardInterrupt
         api.service.history.append(Event(api.clock.at, EventKind.SERVICE, f"turn {turns}"))
+        model = api.service.readmodel  # what is added to the history is added with a commit
+        committed = replace(model.snapshot, version=model.snapshot.version + 1)
+        api.service.readmodel = replace(model, snapshot=committed)
 
     show.follow_events(Client(api.settings.socket_path), {}, 2, True, wait)
     told = [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()]
@@ -196,6 +199,21 @@ def test_launch_waits_until_nodes_are_usable(api: Live) -> None:
         change.wait_until_usable(client, ["n5"], 10, join)
     with pytest.raises(exits.Failure, match="gone"):
         change.wait_until_usable(client, ["nothere"], 10, join)
+
+
+def test_a_launch_that_was_waited_for_is_one_document(api: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change, "pause", lambda _seconds: None)
+    result = run("launch", "fast", "1", "--wait", "3", "-o", "json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, len(told["node_ids"]), told["host_names"]) == (exits.REFUSED, 1, [])
+    assert "not usable after 3 s, and left alone" in result.stderr
+
+
+def test_that_there_is_none_is_not_for_scripts(api: Live) -> None:
+    none = run("nodes", "--resource", "slow")
+    assert (none.exit_code, none.stdout.count("\n")) == (exits.OK, 1)
+    assert none.stderr == "there is no such node\n"
+    assert run("events", "--node", "nosuch").stderr == "there is no such event\n"
 
 
 def test_launch_wait_runs_out(api: Live) -> None:
