@@ -147,3 +147,12 @@ def test_theme_is_kept(site: Site, visit: Opener) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
     assert dark != "rgb(245, 246, 247)"
+
+
+def test_a_long_page_scrolls_by_keyboard_and_says_all_the_time_how_old_it_is(site: Site, visit: Opener) -> None:
+    page = visit(site, "/settings", size=(1280, 500))
+    ready(page, "Plug-ins")
+    page.keyboard.press("PageDown")
+    page.wait_for_function("window.scrollY > 0")
+    tops = "['.top', '.side'].map(name => document.querySelector(name).getBoundingClientRect().top)"
+    assert page.evaluate(tops) == [0, 0]

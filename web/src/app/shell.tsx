@@ -5,7 +5,7 @@ import { type ApiFailure, changes, get, remember } from "../api/client";
 import type { Link } from "../api/live";
 import type { Overview, Session, Source } from "../api/types";
 import { live, tellTime, useDocument, useNow } from "../api/use";
-import { duration, since } from "../lib/format";
+import { duration, plural, since } from "../lib/format";
 import { href, parts } from "../lib/route";
 import { stale } from "../lib/sources";
 import { EventsPage } from "../pages/events";
@@ -129,7 +129,7 @@ export function Application({ root }: { root: HTMLElement }) {
       </a>
       <div class="frame">
         <Side first={first} cluster={cluster} />
-        <div class="column">
+        <div class={`column${(first === "nodes" || first === "jobs") && second === undefined ? " fixed" : ""}`}>
           <Top />
           <main id="main" tabIndex={-1} class={`page page-${first || "overview"}${second ? " page-one" : ""}`}>
             {session !== null && !readable ? (
@@ -249,9 +249,7 @@ function Top() {
           <Icon name={link.icon} size={13} />
           {link.text}
         </span>
-        {status?.sources.map((source) => (
-          <SourcePill key={source.source} source={source} />
-        ))}
+        {status ? <SourcePills sources={status.sources} /> : null}
       </div>
       <div class="top-right">
         {status ? (
@@ -297,6 +295,30 @@ function Top() {
         ) : null}
       </div>
     </header>
+  );
+}
+
+const MOST_PILLS = 6;
+
+/** Stale ones first, so that they are in sight however many tenancies there are. */
+function SourcePills({ sources }: { sources: readonly Source[] }) {
+  const now = useNow();
+  const order = [...sources].sort((a, b) => Number(stale(b, now)) - Number(stale(a, now)));
+  const shown = order.length > MOST_PILLS ? order.slice(0, MOST_PILLS - 1) : order;
+  const rest = order.slice(shown.length);
+  const old = rest.filter((source) => stale(source, now)).length;
+  return (
+    <>
+      {shown.map((source) => (
+        <SourcePill key={source.source} source={source} />
+      ))}
+      {rest.length ? (
+        <a class={`pill source tone-${old ? "wait" : "quiet"}`} href={href("/settings")}>
+          <Icon name={old ? "warn" : "check"} size={13} />
+          <span>{`${plural(rest.length, "more source")}${old ? `, ${old} stale` : ""}`}</span>
+        </a>
+      ) : null}
+    </>
   );
 }
 

@@ -65,7 +65,7 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
   {
     key: "reason",
     title: "Reason",
-    width: 160,
+    width: 110,
     grow: 1.6,
     cell: (node) => (
       <span class="muted" title={node.reason}>
@@ -83,7 +83,7 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
   {
     key: "instance",
     title: "Instance",
-    width: 124,
+    width: 100,
     grow: 1,
     sort: "instance_name",
     cell: (node) => (
@@ -94,8 +94,8 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
   },
   {
     key: "cloud",
-    title: "In the cloud",
-    width: 96,
+    title: "In cloud",
+    width: 78,
     cell: (node) => node.cloud_state || <span class="muted">–</span>,
   },
   {
