@@ -57,6 +57,7 @@ class Imported:
     secrets: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     first: dict[tuple[str | None, ...], str] = field(default_factory=dict)  # account -> the cloud that named it first
+    files: dict[tuple[str, str], str] = field(default_factory=dict)  # cloud and key -> the file with its secret
 
 
 def parse_job(text: str) -> dict[str, str]:
@@ -153,7 +154,7 @@ def _config(made: Imported, name: str, keys: dict[str, str], kind: str, secrets_
         config["security_groups"] = groups
     for secret in _SECRETS[kind]:
         if keys.get(secret):
-            file = _file(name, secret)
+            file = _file(made, name, secret)
             made.secrets[file] = keys[secret]
             config[secret] = {"from_file": f"{secrets_dir}/{file}"}
     return config
@@ -179,7 +180,7 @@ def _tenancy(made: Imported, name: str, keys: Mapping[str, str], kind: str, conf
     for key in _WHO[kind]:
         mine, first = config.pop(key, None), theirs.get(key)
         if key in _SECRETS[kind]:
-            mine, first = made.secrets.pop(_file(name, key), None), made.secrets.get(_file(tenancy, key))
+            mine, first = made.secrets.pop(_file(made, name, key), None), made.secrets.get(_file(made, tenancy, key))
         if mine != first:
             other.append(key)
         if key in theirs:
@@ -189,8 +190,14 @@ def _tenancy(made: Imported, name: str, keys: Mapping[str, str], kind: str, conf
     return tenancy
 
 
-def _file(name: str, secret: str) -> str:
-    return f"{_PLAIN.sub('-', name)}.{secret}"
+def _file(made: Imported, name: str, secret: str) -> str:
+    """For a secret of a cloud, always the same, and no other's."""
+    base = free = _PLAIN.sub("-", name)
+    serial = 1
+    while made.files.get((name, secret), "") != f"{free}.{secret}" and f"{free}.{secret}" in made.files.values():
+        serial += 1
+        free = f"{base}-{serial}"
+    return made.files.setdefault((name, secret), f"{free}.{secret}")
 
 
 def _machine(made: Imported, name: str, wanted: Mapping[str, str], kind: str) -> dict[str, Any]:

@@ -202,6 +202,14 @@ def test_clouds_of_one_account_are_one_tenancy(tmp_path: Path) -> None:
     }
 
 
+def test_names_that_look_alike_keep_their_own_secrets() -> None:
+    section = "[{0}]\ncloud_type: AmazonEC2\nregions: r\naccess_key_id: {1}\nsecret_access_key: {1}-too\n"
+    both = convert(section.format("a b", "planted-one") + section.format("a-b", "planted-two"), [], "/s", "c")
+    for entry, key in zip(both.document["cloud"].values(), ("planted-one", "planted-two"), strict=True):
+        file = entry["config"]["access_key_id"]["from_file"].removeprefix("/s/")
+        assert both.secrets[file] == key
+
+
 def test_secrets_are_never_printed(files: Path) -> None:
     result = run("import", str(files / "cloud_resources.conf"), "--job", str(files / "try.job"))
     assert result.exit_code == 0
