@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dynamiccluster.cli import exits
-from dynamiccluster.cli.common import config_option, emit, screen, table
-from dynamiccluster.cli.places import DEFAULT_CONFIG
+from dynamiccluster.cli.common import config_option, emit, one_file, screen, table
 from dynamiccluster.cli.text import clean
 from dynamiccluster.model.check import Finding, FindingState
 from dynamiccluster.model.wording import amount, unknown
@@ -58,7 +57,7 @@ def check_cloud(words: tuple[str, ...], config: str | None, output: str) -> None
 def _file_first(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The file, if the first word is what no resource is called; and the resources."""
     named = bool(words) and (os.sep in words[0] or words[0].endswith((".yaml", ".yml")) or os.path.isfile(words[0]))
-    return (words[0], words[1:]) if named else (DEFAULT_CONFIG, words)
+    return (words[0], words[1:]) if named else (one_file(None, None), words)
 
 
 def findings(loaded: Loaded, name: str) -> Iterator[Finding]:

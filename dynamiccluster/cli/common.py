@@ -112,11 +112,22 @@ def of_file(verb: Verb) -> Verb:
     @config_option()
     @functools.wraps(verb)
     def wrapped(*args: Any, alone: str | None, config: str | None, **kwargs: Any) -> Any:
-        if alone and config:
-            raise click.UsageError(f"two files, {clean(config)} and {clean(alone)}: name one")
-        return verb(*args, file=alone or config or DEFAULT_CONFIG, **kwargs)
+        return verb(*args, file=one_file(alone, config), **kwargs)
 
     return wrapped  # type: ignore[return-value]  # click reads the signature at run time
+
+
+def one_file(alone: str | None, config: str | None) -> str:
+    """The configuration that is meant: named with ``-c``, without, or the usual one.
+
+    :raises exits.Failure: it was not named, and there is no usual one.
+    """
+    if alone and config:
+        raise click.UsageError(f"two files, {clean(config)} and {clean(alone)}: name one")
+    if not (alone or config) and not Path(DEFAULT_CONFIG).exists():
+        text = "name yours with -c FILE; config/dynamiccluster.yaml of the source is a sample"
+        raise exits.Failure(f"there is no {DEFAULT_CONFIG}: {text}", exits.BAD_CONFIG)
+    return alone or config or DEFAULT_CONFIG
 
 
 def config_option() -> Callable[[Verb], Verb]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import keyword
 import sys
@@ -73,6 +74,16 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb. One that there is not is told with the nearest."""
+        if args and args[0] not in VERBS and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(args[0][:100], VERBS, 1)
+            hint = f"did you mean {near[0]}?" if near else "`dynamiccluster --help` lists them"
+            ctx.fail(f"there is no verb {args[0][:100]!r}; {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for wanted, title in TITLES.items():

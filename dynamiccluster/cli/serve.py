@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from dynamiccluster.cli import exits
-from dynamiccluster.cli.common import config_option, emit, of_file
-from dynamiccluster.cli.places import DEFAULT_CONFIG, DEFAULT_PIDFILE
+from dynamiccluster.cli.common import config_option, emit, of_file, one_file
+from dynamiccluster.cli.places import DEFAULT_PIDFILE
 from dynamiccluster.cli.text import clean
 
 
@@ -43,9 +43,7 @@ def serve(
 
     if background and foreground:
         raise click.UsageError("-b and -f exclude each other")
-    if file and config:
-        raise click.UsageError(f"two files, {clean(config)} and {clean(file)}: name one")
-    path = str(Path(file or config or DEFAULT_CONFIG).absolute())
+    path = str(Path(one_file(file, config)).absolute())
     _require_good(path)
     if background:
         _require_log(path)

@@ -106,7 +106,8 @@ class Client:
             raise UnreachableError(f"{text}: it may or may not have done what was asked") from error
         except (ConnectionRefusedError, FileNotFoundError) as error:
             raise UnreachableError(
-                f"the service is not running at {self.where}; start it with: dynamiccluster serve -c FILE"
+                f"the service is not running at {self.where}; start it with: dynamiccluster serve -c FILE, "
+                "or say with --connect where it is"
             ) from error
         except PermissionError as error:
             raise UnreachableError(

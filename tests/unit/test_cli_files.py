@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dynamiccluster.cli import exits
+from dynamiccluster.cli import common, exits
 from dynamiccluster.cli.main import OF_A_FILE, main
 from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.errors import AuthError, TransientError
@@ -91,3 +91,17 @@ def test_pools_without_ec2(
     assert result.exit_code == code
     assert said in result.stderr
     assert "--types FILE" in result.stderr
+
+
+@pytest.mark.parametrize("verb", [*BOTH, "serve"])
+def test_without_a_file_it_is_said_how_to_name_one(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "DEFAULT_CONFIG", str(tmp_path / "none.yaml"))
+    result = run(verb)
+    assert result.exit_code == exits.BAD_CONFIG
+    assert f"there is no {tmp_path / 'none.yaml'}: name yours with -c FILE" in result.stderr
+
+
+@pytest.mark.parametrize(("word", "said"), [("noeds", "did you mean nodes?"), ("xyzzy", "`dynamiccluster --help`")])
+def test_a_verb_that_there_is_not(word: str, said: str) -> None:
+    result = run(word)
+    assert (result.exit_code, said in result.stderr) == (exits.USAGE, True)
