@@ -6,7 +6,7 @@
 * fleets of the type ``instant``: the pool is the first of ``deepest`` that was asked for, else the first that is not
   out of machines; those found empty before it stand in ``Errors``. Each is made by moto's RunInstances with the launch
   template, as moto's own fleets take the first override only, and little of the template. ``gives`` (ZONE/TYPE) is a
-  machine that nobody asked for;
+  machine that nobody asked for; without ``minds_tokens`` a repeat makes another one;
 * ``late``: tags and starts are accepted, and lists show them only after :meth:`Ec2Site.catch_up`;
 * faults by call, type and zone: EC2's error codes, replies lost after success, slow ones, lists that are stale, half,
   or do not show what was just made.
@@ -110,6 +110,7 @@ class Ec2Site:
     late: bool = False
     deepest: tuple[str, ...] = ()  # ZONE/TYPE
     gives: str = ""
+    minds_tokens: bool = True  # of fleets
     slow_s: float = 0.0
     hang_s: float = 1.0
     faults: list[Fault] = field(default_factory=list)
@@ -252,7 +253,7 @@ class Ec2Site:
         digest = hashlib.sha256(repr(sorted(asked.items())).encode()).hexdigest()
         with self._lock:
             before = self._tokens.get(("CreateFleet", token))
-            if before is not None:
+            if before is not None and self.minds_tokens:
                 return before[1] if before[0] == digest else "IdempotentParameterMismatch"
             reply = self._fleet_of_one(environ, asked)
             if not isinstance(reply, str):

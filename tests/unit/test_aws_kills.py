@@ -26,3 +26,15 @@ async def test_instances_found_are_instances_recorded(site: Ec2Site, warm: bool)
     assert tally.launches >= LAUNCHES
     assert tally.deaths > 5
     assert tally.machines > LAUNCHES / 2
+
+
+@on_virtual_time
+async def test_so_they_are_of_fleets_also_if_a_repeat_makes_another_machine(
+    site: Ec2Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.minds_tokens, site.hide_s = False, 15.0
+    tally = await launch_and_die(site, LAUNCHES, seed=1, fleets=True)
+    assert tally.launches >= LAUNCHES
+    assert tally.deaths > 5
+    assert site.calls["CreateFleet"] > LAUNCHES / 2
+    assert "swept" in caplog.text, "there was one"
