@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "/etc/dynamiccluster/tokens"
 _HEADER = "# Tokens of the REST API: NAME:ROLE:sha256:HEX. The service notices changes at once.\n"
 
+_AS_ROOT = "run it as the file's owner, usually root, or name another --file"
+
 _file = click.option(
     "--file",
     "path",
     default=DEFAULT_FILE,
     show_default=True,
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, readable=False),  # that it may not be read is no wrong usage
     help="The file that admin-server names as tokens_file.",
 )
 
@@ -130,7 +132,7 @@ def _read(path: Path) -> list[Token]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise exits.Failure(f"{clean(path)} cannot be read", exits.FORBIDDEN) from error
+        raise exits.Failure(f"{clean(path)} cannot be read: {_AS_ROOT}", exits.FORBIDDEN) from error
 
 
 @contextmanager
@@ -157,7 +159,8 @@ def _changing(path: str) -> Iterator[list[Token]]:
                 new.chmod(0o640)
             new.replace(target)
     except OSError as error:
-        raise exits.Failure(f"{clean(path)} cannot be changed: {error.strerror}", exits.FORBIDDEN) from error
+        text = f"{clean(path)} cannot be changed ({error.strerror}): {_AS_ROOT}"
+        raise exits.Failure(text, exits.FORBIDDEN) from error
 
 
 def _comments(path: Path) -> list[str]:

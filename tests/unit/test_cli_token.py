@@ -105,6 +105,20 @@ def test_where_there_is_none_it_is_said_how_to_make_one(tmp_path: Path) -> None:
     assert "holds no token; to make one" in run(path, "list").stderr
 
 
+def test_a_file_that_is_not_ours_is_a_matter_of_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tokens"
+    run(path, "add", "ada")
+
+    def refused(*_args: object, **_options: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    for words in (("list",), ("add", "bob"), ("revoke", "ada")):
+        result = run(path, *words)
+        assert result.exit_code == exits.FORBIDDEN
+        assert "usually root, or name another --file" in result.stderr
+
+
 def test_whoever_made_a_token_is_told_the_next_command(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     first = run(path, "add", "ada")
