@@ -96,6 +96,7 @@ def check_config(file: str, output: str) -> None:
     from dynamiccluster.rehearsal import problems_of
 
     problems, notices = check(file, schedulers=SCHEDULERS, clouds=CLOUDS)
+    whole = not problems
     problems = problems or problems_of(load(file))
     if output == "json":
         emit(
@@ -120,5 +121,7 @@ def check_config(file: str, output: str) -> None:
             click.echo(clean(line), err=bool(problems))
         if not problems:
             click.echo(f"{clean(file)} is good")
+        elif not whole:
+            click.echo("plug-ins, tokens and certificates are looked at once these are mended", err=True)
     if problems:
         click.get_current_context().exit(exits.BAD_CONFIG)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dynamiccluster.cli import exits
-from dynamiccluster.cli.check_cluster import all_checks, tried, verdict
+from dynamiccluster.cli.check_cluster import all_checks, all_tried, tried, verdict
 from dynamiccluster.cli.main import main
 from dynamiccluster.config.load import load
 from dynamiccluster.errors import BadConfigError, TransientError, UnknownOutcomeError
@@ -91,6 +91,14 @@ def test_complaints_of_its_own() -> None:
     fake.on(["x"], "", returncode=255, stderr="not an LSF administrator\n")
     check = CommandCheck("k", ("x",), "p", denied=("not an LSF administrator",))
     assert tried(check, fake, 30.0, 10.0).state is CheckState.DENIED
+
+
+def test_a_dead_scheduler_is_not_waited_for_with_each_command() -> None:
+    fake = FakeRunner()
+    fake.on(["x"], UnknownOutcomeError("x did not end in time and was killed"))
+    results = list(all_tried([ASK] * 4, fake, 30.0, 10.0))
+    assert [result.seconds for result in results] == [30.0, 5.0, 5.0, 5.0]
+    assert {result.state for result in results} == {CheckState.SLOW}
 
 
 def test_scripts_are_only_looked_for(tmp_path: Path) -> None:
