@@ -48,7 +48,7 @@ def main(minutes: float) -> None:
 def take(browser: Browser, service: Service, url: str) -> None:
     nodes = service.nodes()
     node = max(nodes, key=lambda one: (one["state"] == "busy", one["state_since_at"] or ""))["node_id"]
-    jobs = service.get("/api/v1/jobs?state=pending&limit=1")[1]["jobs"]
+    jobs = service.get("/api/v1/jobs?state=pending&wait=helps&limit=1")[1]["jobs"]
     shots = [("overview", "", "light"), ("nodes", "/nodes", "light"), ("node", f"/nodes/{node}", "dark")]
     shots += [("job", f"/jobs/{jobs[0]['job_id']}", "light")] if jobs else []
     for name, path, scheme in shots:

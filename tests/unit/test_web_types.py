@@ -12,7 +12,7 @@ import pytest
 from dynamiccluster.api.tokens import Role
 from dynamiccluster.api.typescript import type_of, typescript
 from dynamiccluster.model.event import EventKind
-from dynamiccluster.model.job import JobState
+from dynamiccluster.model.job import JobState, Wait
 from dynamiccluster.model.memory import BreakerState
 from dynamiccluster.model.plan import MISFITS, Refusal
 from dynamiccluster.model.resource import ResourceFlag
@@ -41,6 +41,10 @@ def keys(file: str, table: str) -> set[str]:
     body = re.search(rf"const {table}\b[^=]*= {{\n(.*?)\n}};", text, re.DOTALL)
     assert body
     return set(re.findall(r'^  "?([a-z-]+)"?:', body[1], re.MULTILINE))
+
+
+def test_the_dashboard_knows_the_word_for_jobs_that_only_lack_nodes() -> None:
+    assert f'const HELPS = "{Wait.HELPS}";' in (API.parent / "pages" / "job.tsx").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

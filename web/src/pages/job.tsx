@@ -11,6 +11,9 @@ import { memoryOf } from "./jobs";
 
 const each = encodeURIComponent;
 
+/** The service's word for jobs that only lack nodes. */
+const HELPS = "more nodes would help";
+
 export function JobPage({ id }: { id: string }) {
   const job: Loaded<JobDetail> = useDocument(`/api/v1/jobs/${each(id)}`, ["jobs", "events"]);
   const { data, error } = job;
@@ -123,7 +126,13 @@ function Answer({ job }: { job: JobDetail }) {
                 ["Would more nodes help", job.wait || answer?.wait || ""],
                 [
                   "Tried again",
-                  answer?.earliest_retry_at ? <At at={answer.earliest_retry_at} /> : "at the next decision",
+                  answer?.earliest_retry_at ? (
+                    <At at={answer.earliest_retry_at} />
+                  ) : job.wait === HELPS ? (
+                    "at the next decision"
+                  ) : (
+                    "once the scheduler would start it if it had nodes"
+                  ),
                 ],
               ] as const)
             : []),

@@ -174,6 +174,8 @@ function JobLinks({ ids }: { ids: readonly string[] }) {
 function Life({ history, state }: { history: readonly HistoryEvent[]; state: string }) {
   const { spans } = lifeOf(history, state === "gone" ? null : serviceTime());
   const whole = spans.reduce((sum, span) => sum + span.seconds, 0);
+  // the shortest is still seen; of a long life with many turns all of them together may not crowd out the long ones
+  const least = whole / Math.max(40, 6 * spans.length);
   return (
     <Panel
       title="Its life"
@@ -189,10 +191,10 @@ function Life({ history, state }: { history: readonly HistoryEvent[]; state: str
             <span
               key={`${span.at} ${span.state}`}
               class={`life-part tone-${nodeLook(span.state).tone}`}
-              style={{ flexGrow: Math.max(span.seconds, whole / 40) }}
+              style={{ flexGrow: Math.max(span.seconds, least) }}
               title={`${nodeLook(span.state).word} from ${instant(span.at)}`}
             >
-              <span>{nodeLook(span.state).word}</span>
+              {span.seconds > whole / 25 || spans.length <= 8 ? <span>{nodeLook(span.state).word}</span> : null}
             </span>
           ))}
         </div>

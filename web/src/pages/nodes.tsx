@@ -74,6 +74,21 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
     ),
   },
   {
+    key: "cloud",
+    title: "In cloud",
+    width: 78,
+    cell: (node) => node.cloud_state || <span class="muted">–</span>,
+  },
+  {
+    key: "price",
+    title: "Per hour",
+    width: 80,
+    sort: "price_per_hour",
+    downFirst: true,
+    number: true,
+    cell: (node) => (node.price_per_hour ? money(node.price_per_hour) : "–"),
+  },
+  {
     key: "address",
     title: "Address",
     width: 108,
@@ -91,21 +106,6 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
         {node.instance_name || node.instance_id || "–"}
       </span>
     ),
-  },
-  {
-    key: "cloud",
-    title: "In cloud",
-    width: 78,
-    cell: (node) => node.cloud_state || <span class="muted">–</span>,
-  },
-  {
-    key: "price",
-    title: "Per hour",
-    width: 80,
-    sort: "price_per_hour",
-    downFirst: true,
-    number: true,
-    cell: (node) => (node.price_per_hour ? money(node.price_per_hour) : "–"),
   },
 ];
 
