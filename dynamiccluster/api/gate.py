@@ -17,6 +17,7 @@ from tornado.httputil import HTTPServerRequest
 from dynamiccluster.api import auth
 from dynamiccluster.api.auth import Caller, Via
 from dynamiccluster.api.failures import MOST_FOR_ACCOUNT, Failures, origin
+from dynamiccluster.api.owner import peer_uid
 from dynamiccluster.api.problems import ApiError
 from dynamiccluster.api.sessions import COOKIE, Sessions, vouches
 from dynamiccluster.api.settings import ApiSettings
@@ -89,9 +90,9 @@ class Gate:
         """
         token = self._tokens.find(secret) if secret and self._tokens else None
         if token is None:
-            address, now = origin(str(request.remote_ip)), self._clock.monotonic()
-            self._refuse(self._failures, address, now)
-            self._failures.failed(address, now)
+            whom, now = _whom(request), self._clock.monotonic()
+            self._refuse(self._failures, whom, now)
+            self._failures.failed(whom, now)
             raise ApiError(HTTPStatus.UNAUTHORIZED, "bad-token", "this token is not known here")
         return Caller(f"token {token.name}", token.role, Via.TOKEN, token=token)
 
@@ -103,7 +104,7 @@ class Gate:
         :raises ApiError: 429 for an address or account with too many wrong ones.
         """
         now = self._clock.monotonic()
-        counted = ((self._failures, origin(str(request.remote_ip))), (self._accounts, f"account {account}"))
+        counted = ((self._failures, _whom(request)), (self._accounts, f"account {account}"))
         for failures, whom in counted:
             self._refuse(failures, whom, now)
         for failures, whom in counted:
@@ -184,6 +185,13 @@ class Gate:
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
         if site not in {"same-origin", "none"} or (origin and urlsplit(origin).netloc.lower() != host.strip().lower()):
             raise ApiError(HTTPStatus.FORBIDDEN, "csrf", "this page may not ask for that here")
+
+
+def _whom(request: HTTPServerRequest) -> str:
+    """Whom wrong tokens and passwords count against: the user, if this machine's kernel knows, else the address."""
+    peer = cast(HTTP1Connection, request.connection).stream.socket
+    uid = peer_uid(peer) if peer is not None else None
+    return origin(str(request.remote_ip)) if uid is None else f"uid {uid}"
 
 
 def cookie_of(request: HTTPServerRequest) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
+import socket
 import ssl
 import subprocess
 import threading
@@ -16,6 +18,7 @@ import pytest
 from live_api import Answer, Live, live
 
 from dynamiccluster.api import pam
+from dynamiccluster.api.owner import peer_uid
 from dynamiccluster.api.pam import role_of, usable
 from dynamiccluster.api.sessions import LASTS_S, MOST, MOST_OF_ONE, Sessions
 from dynamiccluster.api.tokens import Role, make_token
@@ -299,6 +302,64 @@ def test_passwords_that_come_together_are_not_all_looked_at(tmp_path: Path, monk
     bridge.close()
     assert found == [401] * 10 + [429] * 5
     assert len(asked) == 10
+
+
+class Eve(http.client.HTTPConnection):
+    """A connection of another user of this machine."""
+
+    def connect(self) -> None:
+        os.seteuid(4711)
+        try:
+            super().connect()
+        finally:
+            os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_who_guesses_on_this_machine_shuts_only_himself_out(with_pam: Live) -> None:
+    """All come from loopback there; the kernel knows whose a connection is."""
+    statuses = []
+    for number in range(12):
+        connection = Eve("127.0.0.1", with_pam.port, timeout=10)
+        wish = json.dumps({"user": "bob", "password": str(number)})
+        connection.request("POST", "/api/v1/session", wish, {"Content-Type": "application/json"})
+        statuses.append(connection.getresponse().status)
+        connection.close()
+    assert statuses == [401] * 10 + [429] * 2
+    assert log_in(with_pam, user="ada", password="right")[0].status == 200
+    assert log_in(with_pam, user="ada", password="wrong")[0].status == 401
+
+
+class From:
+    """A connection that came from elsewhere, as it looks to whoever has taken it."""
+
+    def __init__(self, ours: socket.socket, theirs: tuple[str, int]) -> None:
+        self.family, self.getsockname, self._theirs = ours.family, ours.getsockname, theirs
+
+    def getpeername(self) -> tuple[str, int]:
+        return self._theirs
+
+
+def test_the_kernel_says_whose_a_connection_is() -> None:
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family) as listener:
+            listener.bind((address, 0))
+            listener.listen()
+            with socket.create_connection(listener.getsockname()[:2]) as one:
+                other, _ = listener.accept()
+                with other:
+                    assert peer_uid(other) == os.getuid()
+                    assert peer_uid(one) == os.getuid()
+                with socket.socket(family) as stranger:
+                    stranger.bind((address, 0))
+                    port = stranger.getsockname()[1]
+            with socket.socket(family) as taken:  # who listens where a connection came from is not who sent it
+                taken.bind((address, port))
+                taken.listen()
+                assert peer_uid(From(listener, (address, port))) is None  # type: ignore[arg-type]
+            assert peer_uid(listener) is None  # it has no other end
+    with socket.socket() as closed:
+        assert peer_uid(closed) is None
 
 
 def test_one_address_shuts_no_account_out(with_pam: Live) -> None:
