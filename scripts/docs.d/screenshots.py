@@ -48,10 +48,11 @@ def main(minutes: float) -> None:
 def take(browser: Browser, service: Service, url: str) -> None:
     nodes = service.nodes()
     node = max(nodes, key=lambda one: (one["state"] == "busy", one["state_since_at"] or ""))["node_id"]
-    jobs = service.get("/api/v1/jobs?state=pending&wait=helps&limit=1")[1]["jobs"]
     shots = [("overview", "", "light"), ("nodes", "/nodes", "light"), ("node", f"/nodes/{node}", "dark")]
-    shots += [("job", f"/jobs/{jobs[0]['job_id']}", "light")] if jobs else []
-    for name, path, scheme in shots:
+    for name, path, scheme in [*shots, ("job", "/jobs", "light")]:
+        if name == "job":  # chosen only now, and the youngest, so that it still waits when it is shown
+            jobs = service.get("/api/v1/jobs?state=pending&wait=helps&sort=-submitted_at&limit=1")[1]["jobs"]
+            path += f"/{jobs[0]['job_id']}" if jobs else ""
         page = browser.new_page(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of two words
         page.goto(url + path)
         page.wait_for_load_state("load")

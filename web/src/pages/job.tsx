@@ -30,7 +30,8 @@ export function JobPage({ id }: { id: string }) {
       <>
         {back}
         <Empty icon="list" title={`Job ${id} is not in the queue`}>
-          It has ended, or never was. What happened to it: <a href={href("/events", { job: id })}>its events</a>.
+          It has ended, or never was. What happened to it: <a href={href("/events", { job: id })}>its events</a>. Of an
+          array, tasks may be listed by themselves: <a href={href("/jobs", { q: id })}>jobs with {id}</a>.
         </Empty>
       </>
     );
