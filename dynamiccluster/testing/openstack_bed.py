@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from keystoneauth1.exceptions import ClientException
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
@@ -92,13 +93,16 @@ class OpenstackBed:
         """The reply of a service (``compute``, ``network``, ``identity``): a document of its API. ``cloud``: whose
         credentials are used, ``scaler``'s or ``admin``'s. ``nova``: version of its API.
 
-        :raises DynamicClusterError: it refused.
+        :raises DynamicClusterError: it refused, or did not answer.
         """
-        reply = self._session(cloud).request(
-            path, method, json=body, raise_exc=False, endpoint_override=self._urls[service],
-            endpoint_filter={"service_type": service}, timeout=_ASK_TIMEOUT_S,
-            microversion=nova if service == "compute" else None,
-        )  # fmt: skip
+        try:
+            reply = self._session(cloud).request(
+                path, method, json=body, raise_exc=False, endpoint_override=self._urls[service],
+                endpoint_filter={"service_type": service}, timeout=_ASK_TIMEOUT_S,
+                microversion=nova if service == "compute" else None,
+            )  # fmt: skip
+        except ClientException as error:
+            raise DynamicClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
         if reply.status_code >= 400:
             raise DynamicClusterError(f"{method} {path}: {reply.status_code} {reply.text[:500]}")
         return reply.json() if reply.content else {}

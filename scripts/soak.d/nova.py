@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "system")]
 from openstack_service import OpenstackService, alive, resources  # noqa: E402 - see above
 from rounds.server_kills import GENERAL, Tally, kills, live_through  # noqa: E402 - see above
 
+from dynamiccluster.errors import DynamicClusterError  # noqa: E402 - see above
 from dynamiccluster.testing.openstack_bed import OpenstackBed, openstack_bed, why_not  # noqa: E402 - see above
 from dynamiccluster.testing.torque_bed import torque_bed  # noqa: E402 - see above
 
@@ -58,7 +59,7 @@ def live(name: str, scratch: pathlib.Path, nova: OpenstackBed, rng: random.Rando
         with alive(service):
             try:
                 live_through(service, JOBS, kills(rng, DEATHS), tally, job_s=JOB_S)
-            except AssertionError as error:
+            except (AssertionError, DynamicClusterError) as error:
                 tally.problems.append(f"{name}: {error}")
 
 
