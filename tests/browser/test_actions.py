@@ -51,7 +51,7 @@ def last_command(site: Site) -> dict[str, Any]:
 
 def test_log_in_and_out_by_the_form(site: Site, visit: Opener) -> None:
     page = visit(site, "/resources", role=None)
-    expect(page.get_by_role("button", name="Add nodes").first).to_be_disabled()
+    expect(page.get_by_role("button", name="Freeze").first).to_be_disabled()
     page.get_by_role("button", name="Log in").click()
     form = page.get_by_role("dialog")
     form.get_by_label("Token").fill("dct_wrong")
@@ -62,12 +62,12 @@ def test_log_in_and_out_by_the_form(site: Site, visit: Opener) -> None:
     form.get_by_label("Token").fill(site.tokens[Role.OPERATOR])
     form.get_by_role("button", name="Log in").click()
     toast(page, "Logged in as token operator (operator).")
-    expect(page.get_by_role("button", name="Add nodes").first).to_be_enabled()
+    expect(page.get_by_role("button", name="Freeze").first).to_be_enabled()
     page.reload()
     expect(page.locator(".top")).to_contain_text("token operator")
     assert site.tokens[Role.OPERATOR] not in page.evaluate("JSON.stringify([localStorage, document.cookie])")
     page.get_by_role("button", name="log out").click()
-    expect(page.get_by_role("button", name="Add nodes").first).to_be_disabled()
+    expect(page.get_by_role("button", name="Freeze").first).to_be_disabled()
 
 
 def test_roles_grey_out_what_they_may_not(site: Site, visit: Opener) -> None:
@@ -117,14 +117,15 @@ def test_vacate_says_that_jobs_are_interrupted(site: Site, visit: Opener) -> Non
 
 
 def test_several_nodes_at_once_and_what_is_refused(site: Site, visit: Opener) -> None:
-    node_in(site, "idle", "busy")
+    other = node_in(site, "idle", "busy")["node_id"]
+    chosen = {node["node_id"] for node in site.running.nodes() if node["joined_at"]}  # others may join meanwhile
     page = visit(site, "/nodes?resource=fast", role=Role.OPERATOR)
     page.get_by_role("checkbox", name="Select all that match").click()
     selected = page.get_by_role("region", name="Selected nodes")
     expect(selected).to_contain_text("nodes selected")
     shot(page, "nodes selected")
     assert judged(page) == []
-    other = node_in(site, "idle", "busy")["node_id"]  # changes after it was selected: the question knows
+    # it changes after it was selected: the question knows
     assert site.running.ask("POST", f"/api/v1/nodes/{other}/hold")[0] == 200
     site.running.until(lambda: state_of(site, other) in {"holding", "held"})
     selected.get_by_role("button", name="Hold", exact=True).click()
@@ -132,7 +133,7 @@ def test_several_nodes_at_once_and_what_is_refused(site: Site, visit: Opener) ->
     expect(page.get_by_role("dialog")).to_contain_text("neither idle nor busy and will be refused")
     dialog(page, "nodes?", "Hold")
     toast(page, "Hold asked for:")
-    site.running.until(lambda: all(n["state"] in {"holding", "held"} for n in site.running.nodes() if n["joined_at"]))
+    site.running.until(lambda: all(state_of(site, node_id) not in {"idle", "busy"} for node_id in chosen))
     page.get_by_role("checkbox", name="Select all that match").click()
     selected.get_by_role("button", name="Unhold").click()
     dialog(page, "nodes?", "Unhold")
