@@ -77,7 +77,8 @@ export const NODE_COLUMNS: readonly Column<WorkerNode>[] = [
     key: "cloud",
     title: "In cloud",
     width: 78,
-    cell: (node) => node.cloud_state || <span class="muted">–</span>,
+    cell: (node) =>
+      node.cloud_state ? <span title={node.cloud_state}>{node.cloud_state}</span> : <span class="muted">–</span>,
   },
   {
     key: "price",
