@@ -24,7 +24,7 @@ from dynamiccluster.engine.doorbell import Doorbell
 from dynamiccluster.engine.loop import Engine
 from dynamiccluster.errors import BadConfigError, DynamicClusterError, ErrorClass, StoreError, VersionConflictError
 from dynamiccluster.kit.blocking import ThreadBridge
-from dynamiccluster.kit.clock import Clock, SystemClock
+from dynamiccluster.kit.clock import Clock, SystemClock, processor_s
 from dynamiccluster.kit.interpreter import keep_collections_short, share_time_finely
 from dynamiccluster.kit.logs import configure_logging
 from dynamiccluster.kit.pace import PacedClock, PacedLoop
@@ -138,6 +138,7 @@ class _App:
                 document=loaded.redacted(),
                 redact=self._redactor.redact,
                 decided=self._exporter.decided,
+                computed=processor_s if self._speed == 1.0 else None,
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, engine.stop)

@@ -48,12 +48,12 @@ log = logging.getLogger(__name__)
 Record = TypeVar("Record")
 
 BESIDE_S = 0.1
-"""A decision that took longer than this is next time made in a thread, so that the API keeps answering."""
+"""After a decision that used a processor for longer, the next is made in a thread, so that the API keeps answering."""
 
 REST = 3.0
 MOST_REST_S = 0.5
-"""After a decision the next one waits so many times as long as it took, and so long at most: decisions take a quarter
-of the time, whatever happens, and what has happened meanwhile is decided upon together."""
+"""After a decision the next one waits so many times as long as it computed, and so long at most: decisions take a
+quarter of the time, whatever happens, and what has happened meanwhile is decided upon together."""
 
 DECIDE_LIMIT_S = 60.0
 
@@ -94,9 +94,11 @@ class Engine:
         document: Mapping[str, object] | None = None,
         redact: Redact = str,
         decided: Callable[[ReadModel], None] = _nobody,
+        computed: Callable[[], float] | None = None,
     ) -> None:
         """``word`` gives the random word of a fresh store (four characters, part of all its node ids). ``redact``
-        hides secrets in what adapters say. ``decided`` is told what each tick has published; it must be quick."""
+        hides secrets in what adapters say. ``decided`` is told what each tick has published; it must be quick.
+        ``computed`` tells the seconds that a thread has computed so far; without it, the clock's count."""
         self._clock = SteadyClock(clock)
         self._bridge = bridge
         self._word = word
@@ -104,6 +106,7 @@ class Engine:
         self._reloader = reloader
         self._redact = redact
         self._decided = decided
+        self._computed = computed or self._clock.monotonic
         self._document = dict(document or {})
         self._configured = self._policy = _with_idempotence(policy, clouds)
         self._inbox = Inbox()
@@ -116,6 +119,7 @@ class Engine:
         self._polling = False
         self._decision_error = ""
         self._tick_s = 0.0
+        self._computed_s = 0.0
         self._wake_at: float | None = None
         self._open: dict[str, Action] = {}
         self._snapshot = Snapshot(version=0, memory=Memory())
@@ -163,8 +167,8 @@ class Engine:
             if not self._stopping.is_set():
                 await self._tick()
                 await self._keeper.prune_when_due(self._clock.now())
-                if self._tick_s:
-                    await happens(self._stopping, min(REST * self._tick_s, MOST_REST_S))
+                if self._computed_s:
+                    await happens(self._stopping, min(REST * self._computed_s, MOST_REST_S))
 
     async def _load(self) -> None:
         stored = await self._keeper.load()
@@ -296,10 +300,13 @@ class Engine:
             self._actuator.hands = replace(self._actuator.hands, resources=policy.resources)
 
         def undisturbed() -> Plan:
+            began_s = self._computed()
             with collection_put_off():
-                return decide(snapshot, policy, now)
+                plan = decide(snapshot, policy, now)
+            self._computed_s = self._computed() - began_s
+            return plan
 
-        if self._tick_s > BESIDE_S:
+        if self._computed_s > BESIDE_S:
             return await self._bridge.call("decide", "decide", DECIDE_LIMIT_S, undisturbed)
         return undisturbed()
 

@@ -62,6 +62,11 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def processor_s() -> float:
+    """Seconds of a processor that this thread has used: what a computation costs, whoever else wants the processor."""
+    return time.thread_time()
+
+
 def month(at: float) -> str:
     """The UTC month of ``at`` as ``2026-11``."""
     return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m")

@@ -28,7 +28,7 @@ from dynamiccluster.api.server import ApiServer, ApiSettings
 from dynamiccluster.api.tokens import Role, make_token
 from dynamiccluster.engine.loop import Engine
 from dynamiccluster.kit.blocking import ThreadBridge
-from dynamiccluster.kit.clock import SystemClock
+from dynamiccluster.kit.clock import SystemClock, processor_s
 from dynamiccluster.kit.interpreter import keep_collections_short, share_time_finely
 from dynamiccluster.model.action import LaunchedInstance, NodeSpec
 from dynamiccluster.model.capacity import Capacity
@@ -178,7 +178,9 @@ async def measured(nodes: int, jobs: int, rate: int) -> dict[str, object]:
         store = SqlStore(Path(folder) / "store.db")
         store.commit(0, Plan(memory=replace(snapshot.memory, observe_only=False), nodes=snapshot.nodes))
         bridge = ThreadBridge({"scheduler": 2, "cloud": 2, "store": 1, "decide": 1})
-        engine = TimedEngine(policy, cluster, {"t": cluster}, store, clock, bridge, word=lambda: "abcd")
+        engine = TimedEngine(
+            policy, cluster, {"t": cluster}, store, clock, bridge, word=lambda: "abcd", computed=processor_s
+        )
         engine.ticks = []
         server = ApiServer(engine, ApiSettings(port=0, tokens_file=str(tokens)), clock, bridge)
         await server.start()

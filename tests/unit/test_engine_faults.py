@@ -69,6 +69,19 @@ async def test_a_long_decision_is_next_time_made_beside(monkeypatch: pytest.Monk
 
 
 @on_virtual_time
+async def test_a_decision_that_only_had_to_wait_is_not_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def held_up(snapshot: Snapshot, rules: Any, now: float) -> Plan:
+        rig.suspend(0.3)
+        return tick.decide(snapshot, rules, now)
+
+    async with Rig(computed=lambda: 7.0) as rig:
+        monkeypatch.setattr(loop, "decide", held_up)
+        await rig.sleep(60.0)
+        assert rig.engine.readmodel.tick > 3
+        assert ("decide", "decide") not in rig.bridge.asked
+
+
+@on_virtual_time
 async def test_decisions_leave_three_quarters_of_the_time_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     began: list[float] = []
 
