@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ec2_rig import Ec2Rig
+from cloud_rig import CloudRig
 from engine_harness import Tap, resource
 
 from dynamiccluster.clouds.simulated import SimulatedCloud
@@ -186,7 +186,7 @@ WELL = "w"
 """Another cloud's resource beside the one that is struck, for other jobs."""
 
 
-async def go_through(rig: Ec2Rig, row: Row, strike: Callable[[str], None], calm: Callable[[], None]) -> None:
+async def go_through(rig: CloudRig, row: Row, strike: Callable[[str], None], calm: Callable[[], None]) -> None:
     """Jobs want two nodes; those are launched, work, and are ended, and in each of the three phases the fault strikes
     for a while. Nobody helps: what was closed opens by itself."""
     watch = Watch(rig)
@@ -216,7 +216,7 @@ async def go_through(rig: Ec2Rig, row: Row, strike: Callable[[str], None], calm:
     calm()
 
     await rig.until(lambda: watch.working() == WANTED)
-    with rig._site.at(rig.clock):
+    with rig.site.at(rig.clock):
         rig.queue.delete(list(rig.queue.jobs))
     strike(TERMINATE)
     for node in rig.nodes:
@@ -224,7 +224,7 @@ async def go_through(rig: Ec2Rig, row: Row, strike: Callable[[str], None], calm:
     await watch.strikes(STRIKES_S)
     assert len(rig.cloud.called("terminate")) > len(ended)
     calm()
-    await rig.until(lambda: not rig.nodes and not rig.ec2.living())  # none is left (2)
+    await rig.until(lambda: not rig.nodes and not rig.place.living())  # none is left (2)
     assert not [event for event in rig.store.history() if "uarantine" in event.text]  # (5)
     await rig.stop()
 
@@ -232,12 +232,12 @@ async def go_through(rig: Ec2Rig, row: Row, strike: Callable[[str], None], calm:
 class Watch:
     """Looks on. Gives the installation another cloud, and short pauses."""
 
-    def __init__(self, rig: Ec2Rig) -> None:
+    def __init__(self, rig: CloudRig) -> None:
         self.most_nodes = 0  # at a launch, those included that it is for
         self.most_machines = 0
         self._rig = rig
-        rig._site.add_tenancy("well")
-        self._well = Tap(SimulatedCloud(rig._site, "well", rig.clock, "c1"))
+        rig.site.add_tenancy("well")
+        self._well = Tap(SimulatedCloud(rig.site, "well", rig.clock, "c1"))
         rig.neighbours, rig.beside = {"well": self._well}, WELL
         struck = replace(rig.rules.resources["r"], max_nodes=WANTED)
         well = resource(WELL, "well", queues=frozenset({"other"}), max_nodes=9, timers=struck.timers)
@@ -254,16 +254,16 @@ class Watch:
         """How many nodes there are; they stay on their way, but a trial must show what it was for."""
         if trial:
             self.working()
-        self.most_machines = max(self.most_machines, len(self._rig.ec2.living()))
+        self.most_machines = max(self.most_machines, len(self._rig.place.living()))
         return len(self._rig.nodes)
 
     def working(self) -> int:
         """How many nodes work. The machines of stand-ins have no daemons; those of the nodes come up here."""
         rig = self._rig
-        living = rig.ec2.living()
+        living = rig.place.living()
         for node in rig.nodes:
             if node.state is NodeState.JOINING and node.host_name and node.instance_id.partition("+")[0] in living:
-                with rig._site.at(rig.clock):
+                with rig.site.at(rig.clock):
                     rig.queue.daemon_up(node.host_name, Daemon(node.instance_id))
         return sum(node.state is NodeState.BUSY for node in rig.nodes)
 

@@ -1,26 +1,23 @@
-"""The engine on virtual time with the OpenStack adapter, against ``nova_site``; the rig is that of EC2."""
+"""The engine on virtual time with the OpenStack adapter, against ``nova_site``."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ec2_rig import Ec2Rig
-from engine_harness import Tap, TestStore, policy, resource
+import cloud_rig
+from cloud_rig import CloudRig
+from engine_harness import Tap
 from nova_cloud import keys
 from nova_site import Fault, NovaSite
 
 from dynamiccluster.clouds.openstack.adapter import OpenstackCloud
 from dynamiccluster.clouds.openstack.calls import OpenstackCalls
-from dynamiccluster.embedded.site import Site
 from dynamiccluster.kit.clock import Clock
-from dynamiccluster.kit.pace import PacedClock
 from dynamiccluster.model.command import CommandKind, ReplyCode
 from dynamiccluster.model.policy import Policy
-from dynamiccluster.model.resource import Timers
 
 LONGEST_LIFE_S = 12.0
 BETWEEN_S = 5.0
@@ -38,27 +35,18 @@ def openstack(site: NovaSite, clock: Clock) -> OpenstackCloud:
 
 
 def rules() -> Policy:
-    """One resource whose machines may be long on their way: no scheduler ever sees them."""
-    timers = Timers(launch_s=1e6, boot_s=1e5, idle_s=1e6)
-    return policy(replace(resource("r", cores=1, max_nodes=400, timers=timers, offering="t/any/t.nano"), cloud="nova"))
+    """As elsewhere, and what is launched is told by its offering."""
+    found = cloud_rig.rules(cores=1, offering="t/any/t.nano")
+    return replace(found, resources={"r": replace(found.resources["r"], cloud="nova")})
 
 
-class NovaRig(Ec2Rig):
+class NovaRig(CloudRig):
     """Engines, one after another, on one store and one project."""
 
     def __init__(self, site: NovaSite, seed: int = 1) -> None:
-        self.ec2 = site  # type: ignore[assignment]  # has the same notion of what is living
-        self.rng = random.Random(seed)
-        self.store = TestStore()
-        self.number = 0
-        loop = asyncio.get_running_loop()
-        self.clock = PacedClock(loop, time.time())
+        super().__init__(site, seed, rules())
         site.now = self.clock.now
-        self._site = Site(1, self.clock.now(), loop.time())
-        self.queue = self._site.add_queue("c1")
         self.cloud = Tap(openstack(site, self.clock))
-        self.rules = rules()
-        self.task = None
 
 
 @dataclass

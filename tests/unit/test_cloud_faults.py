@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from cloud_faults import FAULTS, LAUNCH, LIST, MATRIX, OF_ANOTHER, TERMINATE, Row, cells, go_through, named, rows
-from ec2_rig import Ec2Rig
-from engine_harness import Tap, TestStore, on_virtual_time, policy, resource
+from cloud_rig import CloudRig
+from engine_harness import Tap, on_virtual_time, resource
 
 from dynamiccluster.clouds import local_records
 from dynamiccluster.clouds.local import LocalCloud
@@ -27,7 +27,6 @@ from dynamiccluster.kit.pace import PacedClock
 from dynamiccluster.kit.runner import Completed
 from dynamiccluster.model.action import NodeSpec
 from dynamiccluster.model.instance import InstanceState
-from dynamiccluster.model.resource import Timers
 from dynamiccluster.testing.faults import Fault, FaultKind, Faults
 from dynamiccluster.testing.flaky_cloud import FlakyCloud
 
@@ -58,23 +57,13 @@ class HereSite:
             self.clock.jump(JUMP_S if phase == LAUNCH else -JUMP_S)
 
 
-class HereRig(Ec2Rig):
+class HereRig(CloudRig):
     """An engine on virtual time with a cloud of this process."""
 
     def __init__(self, site: HereSite) -> None:
-        self.ec2 = site  # type: ignore[assignment]  # has the same notion of what is living
-        self.rng = random.Random(1)
-        self.store = TestStore()
-        self.number = 0
-        loop = asyncio.get_running_loop()
-        self.clock = PacedClock(loop, time.time())
-        self._site = Site(1, self.clock.now(), loop.time())
-        self.queue = self._site.add_queue("c1")
-        site.begin(self._site, self.clock)
+        super().__init__(site)
+        site.begin(self.site, self.clock)
         self.cloud = Tap(site.cloud)
-        timers = Timers(launch_s=1e6, boot_s=1e5, idle_s=1e6)
-        self.rules = policy(resource("r", cores=2, max_nodes=400, timers=timers))
-        self.task = None
 
 
 # -- the embedded cloud, on a bad day ------------------------------------------------------------------------------

@@ -3,26 +3,21 @@ launches may be repeated and with those whose launches may not."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from cloud_faults import LAUNCH, LIST, TERMINATE, Row, cells, go_through, named, rows
-from ec2_rig import Ec2Rig
-from engine_harness import Tap, TestStore, on_virtual_time, policy, resource
+from cloud_rig import CloudRig
+from engine_harness import Tap, on_virtual_time, resource
 
 from dynamiccluster.clouds.command.adapter import CommandCloud, Parameters, Scripts
-from dynamiccluster.embedded.site import Site
 from dynamiccluster.errors import UnknownOutcomeError
 from dynamiccluster.kit.clock import Clock, SystemClock
-from dynamiccluster.kit.pace import PacedClock
 from dynamiccluster.kit.runner import Completed
 from dynamiccluster.model.action import NodeSpec
-from dynamiccluster.model.resource import Timers
 
 
 class ScriptSite:
@@ -114,22 +109,12 @@ def scripted(site: ScriptSite, clock: Clock) -> CommandCloud:
     return CommandCloud(site, clock, "c1", "t", scripts, {"r": Parameters()}, idempotent=site.repeatable)
 
 
-class ScriptRig(Ec2Rig):
-    """An engine on virtual time with this cloud; nothing joins, what is looked at is machines."""
+class ScriptRig(CloudRig):
+    """An engine on virtual time with this cloud."""
 
     def __init__(self, site: ScriptSite) -> None:
-        self.ec2 = site  # type: ignore[assignment]  # has the same notion of what is living
-        self.rng = random.Random(1)
-        self.store = TestStore()
-        self.number = 0
-        loop = asyncio.get_running_loop()
-        self.clock = PacedClock(loop, time.time())
-        self._site = Site(1, self.clock.now(), loop.time())
-        self.queue = self._site.add_queue("c1")
+        super().__init__(site)
         self.cloud = Tap(scripted(site, self.clock))
-        timers = Timers(launch_s=1e6, boot_s=1e5, idle_s=1e6)
-        self.rules = policy(resource("r", cores=2, max_nodes=400, timers=timers))
-        self.task = None
 
 
 @pytest.mark.parametrize("cell", cells("command"), ids=named)
