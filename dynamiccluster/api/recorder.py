@@ -11,6 +11,8 @@ from pathlib import Path
 from dynamiccluster.api.pictures.resources import cost_per_hour
 from dynamiccluster.api.pictures.service import supply_doc
 from dynamiccluster.api.series import Rows, Series, dumped
+from dynamiccluster.engine.attention import Attention
+from dynamiccluster.engine.lost_nodes import LostNodes
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.engine.service import Service
 from dynamiccluster.errors import DynamicClusterError
@@ -39,6 +41,7 @@ class Recorder:
         self._path = Path(path) if path else None
         self._nodes: frozenset[str] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._lost = LostNodes()
         self.series = Series()
 
     def start(self) -> None:
@@ -80,6 +83,11 @@ class Recorder:
         values["launched"] = float(len(present - before)) if before is not None else 0.0
         values["removed"] = float(len(before - present)) if before is not None else 0.0
         self.series.add(now, values, by_resource(model))
+        self._lost, _ = self._lost.look(model, now, ())
+
+    def lost_nodes(self) -> tuple[Attention, ...]:
+        """Nodes that were lost with jobs on them, as the samples have shown, for some minutes after they have left."""
+        return tuple(self._lost.lost.values())
 
     async def _save(self) -> None:
         path, bridge, rows = self._path, self._bridge, self.series.rows()

@@ -89,6 +89,7 @@ class ApiServer:
             bridge=self._bridge,
             authenticate=authenticator() if settings.pam_service else None,
             series=self._recorder.series,
+            lost_nodes=self._recorder.lost_nodes,
             metrics=self._metrics,
             plugins=self._plugins,
             closing=self._closing,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -243,17 +243,7 @@ def _nodes(model: ReadModel) -> Iterator[Attention]:
         if not jobs:
             broken[node.state].append(node)
             continue
-        yield Attention(
-            f"node-lost:{node.node_id}",
-            Severity.CRITICAL,
-            AttentionKind.NODE_LOST,
-            f"{node.host_name} is {node.state.value} with {len(jobs)} job(s)",
-            f"{node.reason or 'it was lost'}; jobs: {', '.join(jobs[:NAMED])}",
-            node_id=node.node_id,
-            resource=node.resource,
-            count=len(jobs),
-            since_at=node.state_since_at,
-        )
+        yield node_lost(node, jobs, f"is {node.state.value}", node.state_since_at)
     for state, nodes in sorted(broken.items()):
         nodes.sort(key=lambda node: node.state_since_at)
         names = ", ".join(node.host_name or node.node_id for node in nodes[:NAMED])
@@ -280,6 +270,22 @@ def _nodes(model: ReadModel) -> Iterator[Attention]:
         yield Attention(
             "node:unconfigured", Severity.WARNING, AttentionKind.NODE, "Nodes without a resource", text, count=len(lost)
         )
+
+
+def node_lost(node: WorkerNode, jobs: Sequence[str], how: str, since_at: float) -> Attention:
+    """A node that is lost while these jobs run on it. ``how``: what has become of it, as in "is down"."""
+    more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
+    return Attention(
+        f"node-lost:{node.node_id}",
+        Severity.CRITICAL,
+        AttentionKind.NODE_LOST,
+        f"{node.host_name or node.node_id} {how} with {len(jobs)} job(s)",
+        f"{node.reason or 'it was lost'}; on it ran {', '.join(jobs[:NAMED])}{more}",
+        node_id=node.node_id,
+        resource=node.resource,
+        count=len(jobs),
+        since_at=since_at,
+    )
 
 
 def _demand(model: ReadModel) -> Iterator[Attention]:

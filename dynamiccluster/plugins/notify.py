@@ -11,13 +11,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from dynamiccluster.engine.attention import Severity, attention
+from dynamiccluster.engine.lost_nodes import LostNodes
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.errors import BadConfigError, TransientError
 from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.kit.runner import Runner, SubprocessRunner
 from dynamiccluster.model.retry import Pause
 from dynamiccluster.plugins.notify_ledger import Ledger
-from dynamiccluster.plugins.notify_lost import LostNodes
 from dynamiccluster.plugins.notify_text import Message, summary
 from dynamiccluster.plugins.notify_ways import Mail, MailArguments, Script, Way, Webhook, WebhookArguments
 

@@ -11,10 +11,13 @@ import pytest
 from live_api import NOW, FixedClock, Live, live
 
 from dynamiccluster.api.cache import Cache
+from dynamiccluster.api.pictures.attention import attention_docs
 from dynamiccluster.api.recorder import Recorder
 from dynamiccluster.api.series import FIGURES, Series, dumped
 from dynamiccluster.api.versions import Topic, Versions
+from dynamiccluster.engine.lost_nodes import SHOWN_S
 from dynamiccluster.model.event import Event, EventKind
+from dynamiccluster.model.worker_node import NodeState
 from dynamiccluster.testing.service_example import example_readmodel, example_service
 
 
@@ -258,6 +261,29 @@ def test_recorder_notes_the_picture_and_counts_launches() -> None:
     assert found.series["removed"] == [0.0, 1.0]
     assert found.series["busy_cores"] == [4.0, 8.0]
     assert found.series["pending_jobs"] == [3.0, 3.0]
+
+
+def test_a_node_that_was_lost_with_its_jobs_needs_attention_though_the_present_shows_it_no_more() -> None:
+    clock = FixedClock()
+    service = example_service(clock)
+    recorder = Recorder(service, clock)
+    recorder.sample()
+    model = service.readmodel
+    node = next(one for one in model.snapshot.nodes.values() if model.jobs_by_host.get(one.host_name))
+    assert recorder.lost_nodes() == ()
+    gone = {name: one for name, one in model.snapshot.nodes.items() if name != node.node_id}
+    dead = replace(node, state=NodeState.TERMINATING, dead=True, reason="the cloud says gone")
+    view = replace(model.snapshot.scheduler, jobs=(), hosts=())
+    later = replace(model.snapshot, scheduler=view, nodes=gone | {node.node_id: dead})
+    service.readmodel = replace(model, snapshot=later)
+    recorder.sample()
+    told = {one.key: one for one in attention_docs(service.readmodel, clock.now(), (), recorder.lost_nodes())}
+    assert told[f"node-lost:{node.node_id}"].title == f"{node.host_name} was lost with 1 job(s)"
+    assert f"node-lost:{node.node_id}" not in {one.key for one in attention_docs(service.readmodel, clock.now())}
+    service.readmodel = replace(model, snapshot=replace(later, nodes=gone))
+    clock.at += SHOWN_S + 1.0
+    recorder.sample()
+    assert recorder.lost_nodes() == ()
 
 
 def test_history_is_served_and_kept_over_a_restart(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from dynamiccluster.api.series import Series
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.api.tokens import Role
 from dynamiccluster.api.versions import Topic, Versions
+from dynamiccluster.engine.attention import Attention
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.engine.service import Service
 from dynamiccluster.errors import DynamicClusterError
@@ -78,6 +79,7 @@ class Context:
     series: Series = field(default_factory=Series)
     metrics: Metrics | None = None  # for Prometheus, if they are kept
     plugins: Plugins = tuple
+    lost_nodes: Callable[[], Iterable[Attention]] = tuple  # with jobs on them, not long ago
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # the service stops: streams end
 
 

@@ -52,7 +52,7 @@ class Overview(ApiHandler):
                 version=version,
                 status=status_doc(model, now, plugins),
                 costs=cost_doc(model, now),
-                attention=attention_docs(model, now, plugins),
+                attention=attention_docs(model, now, plugins, self.context.lost_nodes()),
                 running_jobs=jobs.get(JobState.RUNNING.value, 0),
                 pending_jobs=jobs.get(JobState.PENDING.value, 0),
                 nodes=sum(node.state in COUNTED for node in model.snapshot.nodes.values()),
@@ -65,7 +65,8 @@ class Overview(ApiHandler):
 class Attention(ApiHandler):
     @operation("what somebody should look at, the most urgent first", schemas_watch.AttentionList)
     def get(self) -> None:
-        found = attention_docs(self.model, self.now, self.context.plugins())
+        context = self.context
+        found = attention_docs(self.model, self.now, context.plugins(), context.lost_nodes())
         self.answer(schemas_watch.AttentionList(attention=found))
 
 

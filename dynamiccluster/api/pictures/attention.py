@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dynamiccluster.api.pictures.service import plugin_state
 from dynamiccluster.api.schemas import instant
 from dynamiccluster.api.schemas_watch import AttentionDoc
-from dynamiccluster.engine.attention import Severity, attention
+from dynamiccluster.engine.attention import Attention, Severity, attention
 from dynamiccluster.engine.readmodel import ReadModel
 from dynamiccluster.model.view import SourceStatus
 
@@ -15,8 +15,11 @@ PLUGIN_FAILURES = 2
 """Failed looks in a row that somebody should see: one alone is a receiver that restarts."""
 
 
-def attention_docs(model: ReadModel, now: float, plugins: Iterable[SourceStatus] = ()) -> list[AttentionDoc]:
-    """The most urgent first."""
+def attention_docs(
+    model: ReadModel, now: float, plugins: Iterable[SourceStatus] = (), lost: Iterable[Attention] = ()
+) -> list[AttentionDoc]:
+    """The most urgent first. ``lost``: nodes that the present picture may show no more."""
+    by_key = {one.key: one for one in (*lost, *attention(model, now))}
     found = [
         AttentionDoc(
             key=one.key,
@@ -30,7 +33,7 @@ def attention_docs(model: ReadModel, now: float, plugins: Iterable[SourceStatus]
             count=one.count,
             since_at=instant(one.since_at),
         )
-        for one in attention(model, now)
+        for one in by_key.values()
     ]
     order = [severity.value for severity in Severity]
     return sorted([*found, *_plugins(plugins)], key=lambda one: order.index(one.severity))

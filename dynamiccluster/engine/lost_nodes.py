@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from dynamiccluster.engine.attention import NAMED, Attention, AttentionKind, Severity
+from dynamiccluster.engine.attention import Attention, node_lost
 from dynamiccluster.engine.readmodel import ReadModel
-from dynamiccluster.model.worker_node import NodeState, WorkerNode
+from dynamiccluster.model.worker_node import NodeState
 
 LOST = frozenset({NodeState.DOWN, NodeState.FAILED, NodeState.EVACUATING, NodeState.QUARANTINED})
 LEAVING = frozenset({NodeState.REMOVING, NodeState.TERMINATING, NodeState.FORGETTING})
@@ -35,7 +35,7 @@ class LostNodes:
             jobs = self.working.get(node_id, ())
             if node.state in LOST or (node.state in LEAVING and node.dead):
                 if jobs and node_id not in lost:
-                    lost[node_id] = _attention(node, jobs, now)
+                    lost[node_id] = node_lost(node, jobs, "was lost", now)
                 working[node_id] = jobs
             elif node.state not in LEAVING:
                 lost.pop(node_id, None)  # it came back
@@ -46,18 +46,3 @@ class LostNodes:
         known = {node_id: jobs for node_id, jobs in working.items() if jobs}
         by_key = {one.key: one for one in (*lost.values(), *found)}
         return replace(self, working=known, lost=lost), tuple(by_key.values())
-
-
-def _attention(node: WorkerNode, jobs: tuple[str, ...], now: float) -> Attention:
-    more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
-    return Attention(
-        f"node-lost:{node.node_id}",
-        Severity.CRITICAL,
-        AttentionKind.NODE_LOST,
-        f"{node.host_name or node.node_id} was lost with {len(jobs)} job(s)",
-        f"{node.reason or 'it was lost'}; on it ran {', '.join(jobs[:NAMED])}{more}",
-        node_id=node.node_id,
-        resource=node.resource,
-        count=len(jobs),
-        since_at=now,
-    )
