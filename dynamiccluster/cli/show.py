@@ -27,6 +27,16 @@ STATE_STYLE = {
 }
 
 
+LIMIT = click.option(
+    "-n",
+    "--limit",
+    metavar="ROWS",
+    type=click.IntRange(min=0),
+    default=NO_LIMIT,
+    help="At most so many. [default: all]",
+)
+
+
 @click.command()
 @click.option(
     "-s",
@@ -36,14 +46,7 @@ STATE_STYLE = {
     help="Only these, with commas between: starting, idle, busy, held, down ... A wrong word is answered with all.",
 )
 @click.option("-r", "--resource", metavar="RESOURCE", default="", help="Only nodes of this resource.")
-@click.option(
-    "-n",
-    "--limit",
-    metavar="ROWS",
-    type=click.IntRange(min=0),
-    default=NO_LIMIT,
-    help="At most so many. [default: all]",
-)
+@LIMIT
 @talks
 def nodes(state: str, resource: str, limit: int, client: Client, as_json: bool) -> None:
     """Worker nodes: state, for how long, resource, cores in use, jobs, and why they are as they are."""
@@ -122,14 +125,7 @@ def node(name: str, client: Client, as_json: bool) -> None:
 )
 @click.option("-u", "--user", metavar="USER", default="", help="Only this user's.")
 @click.option("-q", "--queue", metavar="QUEUE", default="", help="Only jobs of this queue.")
-@click.option(
-    "-n",
-    "--limit",
-    metavar="ROWS",
-    type=click.IntRange(min=0),
-    default=NO_LIMIT,
-    help="At most so many. [default: all]",
-)
+@LIMIT
 @talks
 def jobs(state: str, user: str, queue: str, limit: int, client: Client, as_json: bool) -> None:
     """Jobs as the scheduler lists them."""

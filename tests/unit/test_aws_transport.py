@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 from botocore.exceptions import ProxyConnectionError, SSLError
 from ec2_rig import KEYS
+from tcp_double import answering
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
 from dynamiccluster.clouds.aws.build import build
@@ -25,29 +24,6 @@ from dynamiccluster.model.capacity import Capacity
 from dynamiccluster.model.resource import Resource
 
 Connection = Callable[[socket.socket], None]
-
-
-@contextmanager
-def server(speak: Connection) -> Iterator[int]:
-    """A port on loopback where each connection is spoken to like this."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                with connection:
-                    speak(connection)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
 
 
 def request_of(connection: socket.socket, *, headers: bool = False) -> bytes:
@@ -73,7 +49,7 @@ def launch(made: AwsCalls) -> None:
 
 def test_a_launch_whose_reply_the_proxy_cut_off_may_have_happened() -> None:
     received: list[bytes] = []
-    with server(lambda connection: received.append(request_of(connection))) as port:
+    with answering(lambda connection: received.append(request_of(connection))) as port:
         made = AwsCalls(keys("http://ec2.us-east-1.amazonaws.com", proxy="127.0.0.1", proxy_port=port))
         with pytest.raises(UnknownOutcomeError):
             launch(made)
@@ -122,7 +98,7 @@ def strange(connection: socket.socket) -> None:
 
 
 def test_an_answer_that_is_not_ec2s_is_no_answer() -> None:
-    with server(strange) as port:
+    with answering(strange) as port:
         cloud = build("t", {"r": keys(f"http://127.0.0.1:{port}")}, "c1", SystemClock())
         with pytest.raises(TransientError, match="Reservations"):
             cloud.list_instances()
@@ -140,7 +116,7 @@ def test_an_end_that_ec2_does_not_confirm_did_not_happen() -> None:
         body = PAGE if asked == "TerminateInstances" else LISTED
         connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    with server(speak) as port:
+    with answering(speak) as port:
         cloud = build("t", {"r": keys(f"http://127.0.0.1:{port}")}, "c1", SystemClock())
         with pytest.raises(TransientError, match="TerminatingInstances"):
             cloud.terminate(["i-0"])
@@ -166,7 +142,7 @@ def test_credentials_that_were_renewed_in_their_file_are_used(monkeypatch: pytes
         status, body = (b"400 Bad Request", EXPIRED) if old else (b"200 OK", LISTED)
         connection.sendall(b"HTTP/1.0 " + status + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    with server(speak) as port:
+    with answering(speak) as port:
         plain = keys(f"http://127.0.0.1:{port}", access_key_id=None, secret_access_key=None)
         made = AwsCalls(plain)
 

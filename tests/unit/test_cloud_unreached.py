@@ -5,9 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from nova_cloud import RESOURCE, keys
 from nova_site import nova_site
+from tcp_double import answering
 
 from dynamiccluster.cli import exits
 from dynamiccluster.cli.main import main
@@ -46,29 +45,6 @@ def deaf() -> Iterator[int]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield int(held.getsockname()[1])
-
-
-@contextmanager
-def answering(speak: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port on loopback where each connection is treated like this."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                with connection:
-                    speak(connection)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield int(listening.getsockname()[1])
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
 
 
 def plain(connection: socket.socket) -> None:
