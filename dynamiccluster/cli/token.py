@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "/etc/dynamiccluster/tokens"
 _HEADER = "# Tokens of the REST API: NAME:ROLE:sha256:HEX. The service notices changes at once.\n"
 
+_OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC  # the folder may be another's, who would lead root elsewhere
 _AS_ROOT = "run it as the file's owner, usually root, or name another --file"
 
 _file = click.option(
@@ -141,22 +142,24 @@ def _changing(path: str) -> Iterator[list[Token]]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(f"{path}.lock", os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as lock:
+        with open(os.open(f"{path}.lock", _OURS | os.O_CREAT, 0o600), "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             tokens = _read(target)
             yield tokens
             new = target.with_name(f"{target.name}.new")
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            new.unlink(missing_ok=True)  # of a crash
+            with open(os.open(new, _OURS | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write("".join([*_comments(target), *(f"{one.line()}\n" for one in tokens)]))
+                if target.exists():  # the service may run as another user
+                    info = target.stat()
+                    os.fchown(file.fileno(), info.st_uid, info.st_gid)
+                    os.fchmod(file.fileno(), info.st_mode & 0o755)
+                elif os.geteuid() == 0 and (group := target.parent.stat().st_gid):
+                    # a package gives its folder to the service's group, which is to read it
+                    os.fchown(file.fileno(), -1, group)
+                    os.fchmod(file.fileno(), 0o640)
                 file.flush()
                 os.fsync(file.fileno())
-            if target.exists():  # the service may run as another user
-                info = target.stat()
-                os.chown(new, info.st_uid, info.st_gid)
-                new.chmod(info.st_mode & 0o755)
-            elif os.geteuid() == 0 and (group := target.parent.stat().st_gid):
-                os.chown(new, -1, group)  # a package gives its folder to the service's group, which is to read it
-                new.chmod(0o640)
             new.replace(target)
     except OSError as error:
         text = f"{clean(path)} cannot be changed ({error.strerror}): {_AS_ROOT}"

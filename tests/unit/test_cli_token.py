@@ -46,6 +46,35 @@ def test_in_a_packages_folder_the_service_can_read_the_first_one(tmp_path: Path)
     TokenFile(str(path))
 
 
+@pytest.mark.parametrize("name", ["tokens.new", "tokens.lock"])
+def test_in_a_folder_of_others_no_link_leads_to_other_files(tmp_path: Path, name: str) -> None:
+    """Root may be told to write where the service's user may write, too."""
+    precious, path = tmp_path / "shadow", tmp_path / "etc" / "tokens"
+    path.parent.mkdir()
+    precious.write_text("kept")
+    mode = precious.stat().st_mode
+    (path.parent / name).symlink_to(precious)
+    run(path, "add", "ada")
+    assert precious.read_text() == "kept"
+    assert precious.stat().st_mode == mode
+
+
+def test_a_link_to_nowhere_is_not_followed_either(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    for name in ("tokens.new", "tokens.lock"):
+        (tmp_path / name).symlink_to(tmp_path / f"made-by-{name}")
+    run(path, "add", "ada")
+    assert not list(tmp_path.glob("made-by-*"))
+
+
+def test_a_file_that_a_crash_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    (tmp_path / "tokens.new").write_text("half")
+    assert run(path, "add", "ada").exit_code == 0
+    assert not (tmp_path / "tokens.new").exists()
+    TokenFile(str(path))
+
+
 def test_an_agent_s_token_is_made(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     secret = run(path, "add", "nodes", "--role", "agent").stdout.strip()
