@@ -13,6 +13,7 @@ _ASKED = struct.Struct("=BBBBI")  # family, protocol, extensions, padding, state
 _PORTS = struct.Struct(">HH16s16s")  # source and destination: struct inet_diag_sockid, in network order
 _NO_COOKIE = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any interface, any socket
 _UID_AT = _HEADER.size + 4 + _PORTS.size + len(_NO_COOKIE) + 12  # within struct inet_diag_msg
+_OWNER = struct.Struct("=II")  # uid, and inode: 0 of what no process holds (any more), which the kernel gives to root
 _STATE_AT = _HEADER.size + 1
 _LISTENS = 10  # TCP_LISTEN: whoever has that port, if nobody here has the connection
 _PATIENCE_S = 0.1  # the kernel answers within a millisecond
@@ -21,7 +22,7 @@ _PATIENCE_S = 0.1  # the kernel answers within a millisecond
 def peer_uid(connection: socket.socket) -> int | None:
     """The uid that opened the other end of a TCP connection, if that is on this machine.
 
-    ``None`` if it is not, or the kernel does not tell. Takes a quarter of a millisecond.
+    ``None`` if it is not, it was closed there, or the kernel does not tell. Takes a quarter of a millisecond.
     """
     try:
         (remote, remote_port), (local, local_port) = connection.getpeername()[:2], connection.getsockname()[:2]
@@ -36,6 +37,9 @@ def peer_uid(connection: socket.socket) -> int | None:
             answer = kernel.recv(4096)
     except (OSError, ValueError):
         return None
-    if len(answer) < _UID_AT + 4 or _HEADER.unpack_from(answer)[1] != _BY_FAMILY or answer[_STATE_AT] == _LISTENS:
+    if len(answer) < _UID_AT + _OWNER.size or _HEADER.unpack_from(answer)[1] != _BY_FAMILY:
         return None
-    return int(struct.unpack_from("=I", answer, _UID_AT)[0])
+    uid, inode = _OWNER.unpack_from(answer, _UID_AT)
+    if not inode or answer[_STATE_AT] == _LISTENS:
+        return None
+    return int(uid)

@@ -362,6 +362,19 @@ def test_the_kernel_says_whose_a_connection_is() -> None:
         assert peer_uid(closed) is None
 
 
+def test_a_connection_that_was_left_is_nobody_s() -> None:
+    """The kernel gives what no process holds any more to root: who sends and leaves would guess in root's name."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+        with other:
+            one.sendall(b"x")
+            one.close()
+            assert other.recv(2) == b"x"
+            assert other.recv(2) == b""
+            assert peer_uid(other) is None
+
+
 def test_one_address_shuts_no_account_out(with_pam: Live) -> None:
     """Ten wrong passwords end what an address may try; from another one the account is still let in."""
     assert [log_in(with_pam, user="ada", password="x")[0].status for _ in range(11)][-2:] == [401, 429]
