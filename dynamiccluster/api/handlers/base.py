@@ -28,6 +28,7 @@ from dynamiccluster.api.problems import REPLY_STATUS, ApiError, bad_field, of_er
 from dynamiccluster.api.series import Series
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.api.tokens import Role
+from dynamiccluster.api.turns import Turns
 from dynamiccluster.api.versions import Topic, Versions
 from dynamiccluster.engine.attention import Attention
 from dynamiccluster.engine.readmodel import ReadModel
@@ -80,6 +81,7 @@ class Context:
     metrics: Metrics | None = None  # for Prometheus, if they are kept
     plugins: Plugins = tuple
     lost_nodes: Callable[[], Iterable[Attention]] = tuple  # with jobs on them, not long ago
+    turns: Turns = field(default_factory=Turns)
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # the service stops: streams end
 
 
@@ -103,7 +105,7 @@ class ApiHandler(RequestHandler):
 
     # --- letting in ---------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         method = self.request.method or ""
         self.operation = operation_of(type(self), "GET" if method == "HEAD" else method)
         self.caller = self.context.gate.caller(self.request, method not in READING and not self.open_to_all)
@@ -127,6 +129,17 @@ class ApiHandler(RequestHandler):
             if kind != "application/json":
                 text = "a body must be JSON with Content-Type: application/json"
                 raise ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", text)
+        await self._turn()
+
+    async def _turn(self) -> None:
+        """Wait for one's turn; who may open the socket need not.
+
+        :raises StreamClosedError: who asked has gone meanwhile; nothing is done for nobody.
+        """
+        if self.caller.via is not auth.Via.SOCKET:
+            await self.context.turns.mine(self.caller.via is not auth.Via.ANONYMOUS)
+            if cast(HTTP1Connection, self.request.connection).stream.closed():
+                raise StreamClosedError
 
     def _refuse_unknown_parameters(self, takes: frozenset[str]) -> None:
         """On our own paths, so that a slip of the pen does not filter nothing."""
@@ -276,21 +289,25 @@ class ApiHandler(RequestHandler):
         self.write(json.dumps(value))
 
     async def stream_list(self, items: Iterable[object]) -> None:
-        """A JSON list sent piece by piece: the loop goes on in between, and memory stays small."""
+        """A JSON list sent piece by piece: the loop goes on in between, and memory stays small. Of a long one HEAD
+        tells no length, as GET does not."""
         piece: list[str] = []
         lead = "["
         for item in items:
             piece.append(json.dumps(item))
             if len(piece) == _CHUNK:
+                if self.request.method == "HEAD":
+                    self.set_header("Transfer-Encoding", "chunked")
+                    await self.flush()
+                    return
                 self.write(lead + ",".join(piece))
                 lead, piece = ",", []
                 await self.send()
+                await self._turn()
         self.write((lead + ",".join(piece) if piece or lead == "[" else "") + "]")
 
     async def send(self) -> None:
         """Send what was written so far; who does not take it in time is cut off."""
-        if self.request.method == "HEAD":  # the length of the whole is to be told, and nothing else
-            return
         try:
             await asyncio.wait_for(self.flush(), self.context.settings.slow_client_s)
         except TimeoutError:
@@ -352,6 +369,6 @@ def _told(status_code: int, error: BaseException | None) -> ApiError:
 class NotFoundHandler(ApiHandler):
     """Every path that is not ours, after the same checks as the others."""
 
-    def prepare(self) -> None:
-        super().prepare()
+    async def prepare(self) -> None:
+        await super().prepare()
         raise ApiError(HTTPStatus.NOT_FOUND, "not-found", "there is no such path; docs/rest-api.md lists them")
