@@ -43,6 +43,9 @@ SCHEDULER_WORKERS = 2
 ONE_WORKER = ("store", "decide", "dry-run", "plugin", "doorbell", "metrics")
 """Groups of the bridge in which one call waits for the other. For the store the engine relies on it."""
 
+MOST_WAITING = {"dry-run": 8, "history": 64, "metrics": 8}
+"""Calls that may wait in groups that all may call who may look: one dry run of 100,000 jobs takes half a second."""
+
 METRICS_LIMIT_S = 10.0
 """How long a scrape may take: as long as Prometheus waits for one unless told otherwise (``scrape_timeout``)."""
 
@@ -119,7 +122,7 @@ class _App:
         async with contextlib.AsyncExitStack() as ends:
             store = opened_store(general.store.path, ends)
             workers = {"scheduler": SCHEDULER_WORKERS, "cloud": general.worker_number}
-            threads = ThreadBridge(workers | dict.fromkeys(ONE_WORKER, 1))
+            threads = ThreadBridge(workers | dict.fromkeys(ONE_WORKER, 1), most_waiting=MOST_WAITING)
             ends.callback(threads.close)
             bridge = self._bridge = MeteredBridge(threads, self._exporter.meters, clock)
             engine = self._engine = Engine(

@@ -36,7 +36,7 @@ class Bridge(Protocol):
 
         :raises UnknownOutcomeError: it did not return within ``timeout_s``; it may still be running.
         :raises TransientError: it was never started, because every worker of the group is stuck in a call that
-            is beyond its limit, or because the bridge was closed.
+            is beyond its limit, because too many wait for one already, or because the bridge was closed.
         """
         ...
 
@@ -73,12 +73,19 @@ class _Pool:
 class ThreadBridge:
     """The real bridge. ``workers_per_group`` sets the size of single pools, ``workers`` that of all others.
 
-    ``{"plugin": 1}`` is for every group whose name begins with ``plugin:``.
+    ``{"plugin": 1}`` is for every group whose name begins with ``plugin:``. ``most_waiting``: of groups that strangers
+    may call, how many calls may wait for a worker; they go on waiting when whoever asked has gone.
     """
 
-    def __init__(self, workers_per_group: Mapping[str, int] | None = None, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        workers_per_group: Mapping[str, int] | None = None,
+        workers: int = WORKERS,
+        most_waiting: Mapping[str, int] | None = None,
+    ) -> None:
         self._sizes = dict(workers_per_group or {})
         self._default = workers
+        self._most_waiting = dict(most_waiting or {})
         self._pools: dict[str, _Pool] = {}
         self._closed = False
 
@@ -91,6 +98,8 @@ class ThreadBridge:
             size = self._sizes.get(group, self._sizes.get(kind, self._default))
             pool = self._pools[group] = _Pool(group, max(1, size))
         self._refuse_if_stuck(pool, name)
+        if len(pool.waiting) >= self._most_waiting.get(group, len(pool.waiting) + 1):
+            raise TransientError(f"{name} was not started: {len(pool.waiting)} others wait already")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = _Call(name, timeout_s, function, future)

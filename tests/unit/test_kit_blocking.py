@@ -155,3 +155,23 @@ def test_close_fails_what_waits() -> None:
         bridge.close()
 
     run(main())
+
+
+def test_of_what_strangers_ask_only_so_much_waits() -> None:
+    """Who asked may have gone; what was asked for would be done all the same, for hours."""
+
+    async def main() -> None:
+        bridge = ThreadBridge({"dry-run": 1}, most_waiting={"dry-run": 2})
+        go_on = threading.Event()
+        under_way = asyncio.ensure_future(bridge.call("dry-run", "first", 20, go_on.wait))
+        waiting = [asyncio.ensure_future(bridge.call("dry-run", "next", 20, lambda: 7)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(TransientError, match="2 others wait"):
+            await bridge.call("dry-run", "one too many", 20, lambda: 7)
+        assert await bridge.call("another", "this", 20, lambda: 8) == 8
+        go_on.set()
+        assert await asyncio.gather(under_way, *waiting) == [True, 7, 7]
+        assert await bridge.call("dry-run", "again", 20, lambda: 9) == 9
+        bridge.close()
+
+    run(main())

@@ -12,7 +12,7 @@ from dynamiccluster.api.problems import ApiError
 class Metrics(ApiHandler):
     """Gauges, counters and histograms in Prometheus' text format. Reads like any other path."""
 
-    @operation("figures for Prometheus", {"type": "string"}, media="text/plain", also=(404,))
+    @operation("figures for Prometheus", {"type": "string"}, media="text/plain", also=(404, 503))
     async def get(self) -> None:
         if self.context.metrics is None:
             raise ApiError(HTTPStatus.NOT_FOUND, "not-found", "this service keeps no figures for Prometheus")
