@@ -152,7 +152,9 @@ def _launch(draft: Draft, result: ActionResult) -> None:
         case Outcome.DONE:
             _launch_done(draft, result, launch, waiting, offering)
         case Outcome.REFUSED if any(node.state is NodeState.UNSETTLED for node in waiting):
-            # a repeat was refused: that says nothing about the first try, so the cloud's lists must settle it
+            # a repeat was refused: that says nothing about the first try, so the cloud's lists must settle it; but
+            # the last word is the cloud's own, however the first request ended
+            draft.put_launch(replace(launch, cut_off=False))
             draft.event(
                 EventKind.ACTION, f"repeat of a lost launch refused: {result.message}", resource=launch.resource
             )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import NOW, OBS, VIEW_AT, cloud_view, draft, instance_of, launch_of, memory, node, picture, policy
 
 from dynamiccluster.decide import orphans, results
 from dynamiccluster.decide.draft import Draft
 from dynamiccluster.engine.recovery import lost_replies
-from dynamiccluster.model.action import Action, ActionKind
+from dynamiccluster.model.action import Action, ActionKind, ActionResult, Outcome
 from dynamiccluster.model.event import EventKind
 from dynamiccluster.model.instance import Instance, InstanceState
 from dynamiccluster.model.launch import Launch, LaunchState
@@ -55,6 +57,18 @@ def test_a_launch_that_the_service_s_own_end_cut_off_is_no_failure_of_the_resour
     orphans.settle(d, act=True)
     assert d.launches["L"].state is LaunchState.ABANDONED
     assert not d.breakers
+
+
+def test_a_cloud_that_refuses_the_repeat_of_what_was_cut_off_fails() -> None:
+    launches = {"L": replace(launch_of(lost(), state=LaunchState.OPEN), cut_off=True)}
+    d = draft(picture([lost(action_id="a2")], launches=launches, memory=memory(open_actions={"a2": "launch"})))
+    refused = ActionResult("a2", ActionKind.LAUNCH, Outcome.REFUSED, LOST, "auth", "no", launch_id="L", resource="r")
+    results.take_in(d, refused)
+    misses = {"settle:L": Miss(2, OBS - 500, BEFORE)}
+    d = draft(picture([lost()], launches=dict(d.launches), memory=memory(misses=misses)))
+    orphans.settle(d, act=True)
+    assert d.launches["L"].state is LaunchState.ABANDONED
+    assert d.breakers["r"].failures == 1
 
 
 def test_lists_from_before_the_reply_was_lost_do_not_count() -> None:
