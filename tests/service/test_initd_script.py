@@ -109,6 +109,26 @@ def test_a_pid_file_that_a_crash_left_is_no_service(init: InitScript) -> None:
         other.wait()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has processes of others")
+def test_root_signals_no_process_but_the_service_user_s(init: InitScript) -> None:
+    """The pid file is the service's own user's to write."""
+    with (init.folder / "defaults").open("a") as file:
+        file.write("RUNAS=nobody\n")
+    init.pidfile.parent.mkdir()
+    for user, code in (("root", 1), ("nobody", 0)):
+        named_so = subprocess.Popen(["/dynamiccluster", "60"], executable="/bin/sleep", user=user)
+        try:
+            init.pidfile.write_text(f"{named_so.pid}\n")
+            assert init.run("status")[0] == code
+            init.run("reload")
+            assert init.run("stop")[0] == 0
+            assert (named_so.poll() is None) == (user == "root")
+        finally:
+            named_so.kill()
+            named_so.wait()
+    init.pidfile.unlink()
+
+
 def test_enabled_and_disabled_clouds_survive_a_quickrestart(init: InitScript) -> None:
     """Unlike in Cloud Scheduler."""
     assert init.run("start")[0] == 0
