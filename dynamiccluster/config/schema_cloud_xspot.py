@@ -110,7 +110,7 @@ class XspotConfig(Ec2Config):
         description="How spot instances are asked for. `fleet`: several offers that do as well are named in one "
         "request (CreateFleet), of which EC2 takes what the strategy wants; with a strategy that minds capacity, and "
         "without `launch_template` and `hyperthreading: false`. `instances`: one offer at a time (RunInstances). "
-        "Default: `fleet` where it can be.",
+        "Default: `fleet` where it can be and is permitted.",
         examples=["fleet"],
     )
     availability_zones: Texts = Field(

@@ -55,4 +55,28 @@ MUTANTS = (
         '"LaunchTemplates", Filters=filters)',
         '"LaunchTemplates")',
     ),
+    _one(
+        "the site's own templates are swept",
+        "templates.py",
+        "            if not name.startswith(template_prefix(self._cluster_id)):\n",
+        "            if False:\n",
+    ),
+    _one(
+        "the wrong offer is blamed",
+        "fleets.py",
+        'told.offering = getattr(error, "offering", "") or resource.offering',
+        "told.offering = resource.offering",
+    ),
+    _one(
+        "fleets that are not permitted close the resource",
+        "fleets.py",
+        'if config["launch_by"] is not None or not str(denied).startswith(_DENIED):',
+        "if True:",
+    ),
+    _one(
+        "a pool is named twice",
+        "fleet_map.py",
+        "        if pool in pools:",
+        "        if False:",
+    ),
 )

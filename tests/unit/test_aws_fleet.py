@@ -15,6 +15,7 @@ from ec2_site import Ec2Site, Fault, HandClock, ec2_site
 from dynamiccluster.clouds.aws import fleet_map
 from dynamiccluster.clouds.aws.adapter import AwsCloud
 from dynamiccluster.clouds.aws.fleet_map import create_fleet, made_of, nothing, refused_by, template_name, template_of
+from dynamiccluster.clouds.aws.fleets import DENIED_FOR_S
 from dynamiccluster.clouds.aws.templates import UNUSED_S
 from dynamiccluster.clouds.userdata import UserData, user_data
 from dynamiccluster.config.schema_cloud_xspot import XspotConfig
@@ -201,26 +202,51 @@ def test_the_name_tells_installations_and_settings_apart() -> None:
 
 def test_templates_that_nobody_needs_are_swept(site: Ec2Site) -> None:
     ec2 = calls(site).client("ec2")
-    theirs = [{"ResourceType": "launch-template", "Tags": [{"Key": "dynamiccluster:cluster", "Value": "c2"}]}]
+    other = "dynamiccluster-c1-north-0123456789abcdef"  # of the installation c1-north
+    theirs = [{"ResourceType": "launch-template", "Tags": [{"Key": "dynamiccluster:cluster", "Value": "c1-north"}]}]
     ec2.create_launch_template(
-        LaunchTemplateName="theirs", LaunchTemplateData={"ImageId": "ami-1"}, TagSpecifications=theirs
+        LaunchTemplateName=other, LaunchTemplateData={"ImageId": "ami-1"}, TagSpecifications=theirs
     )
     clock = HandClock(ec2.describe_launch_templates()["LaunchTemplates"][0]["CreateTime"].timestamp())
     cloud(site, clock, key_name="old").launch("l", RESOURCE, specs(1))
-    old = set(templates(site)) - {"theirs"}
+    old = set(templates(site)) - {other}
     ours = cloud(site, clock)
     ours.launch("m", RESOURCE, specs(1))
     assert old < set(templates(site)), "it is not old yet"
     clock.at += UNUSED_S + 60
     ours.launch("n", RESOURCE, specs(1))
-    used = set(templates(site)) - old - {"theirs"}
+    used = set(templates(site)) - old - {other}
     cloud(site, clock, imds_hop_limit=3).launch("o", RESOURCE, specs(1))
     assert not old & set(templates(site))
-    assert "theirs" in templates(site)
+    assert other in templates(site)
     assert used.isdisjoint(templates(site)), "another process does not know who uses it; it is made anew"
     with pytest.raises(TransientError):
         ours.launch("p", RESOURCE, specs(1))
     assert ours.launch("q", RESOURCE, specs(1))
+
+
+def test_templates_of_the_sites_own_with_our_tag_stay(site: Ec2Site) -> None:
+    ec2 = calls(site).client("ec2")
+    tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "dynamiccluster:cluster", "Value": "c1"}]}]
+    ec2.create_launch_template(
+        LaunchTemplateName="dynamiccluster-c10-x", LaunchTemplateData={"ImageId": "ami-1"}, TagSpecifications=tags
+    )
+    cloud(site, HandClock(time.time() + 9 * UNUSED_S)).launch("l", RESOURCE, specs(1))
+    assert "dynamiccluster-c10-x" in templates(site)
+
+
+def test_the_sites_tags_are_on_everything_that_is_made(site: Ec2Site) -> None:
+    keys = {"tags": {"project": "hpc", "dynamiccluster:cluster": "c2"}}
+    cloud(site, **keys).launch("l", RESOURCE, specs(1))
+    (made,) = calls(site).client("ec2").describe_launch_templates()["LaunchTemplates"]
+    tags = {one["Key"]: one["Value"] for one in made["Tags"]}
+    assert tags == {"project": "hpc", "dynamiccluster:cluster": "c1"}
+    data = template_of("c1", "r", config(**keys), FIRST)
+    request = create_fleet(
+        config(**keys), OFFERS, template="n", token="t", tags={"dynamiccluster:cluster": "c1"}, user_data=""
+    )
+    kinds = [one["ResourceType"] for of in (data, request) for one in of["TagSpecifications"]]
+    assert sorted(kinds) == ["fleet", "instance", "network-interface", "spot-instances-request", "volume"]
 
 
 def test_sweeping_is_in_nobodys_way(site: Ec2Site, caplog: pytest.LogCaptureFixture) -> None:
@@ -305,6 +331,8 @@ def test_a_lost_reply_of_the_others_is_settled_like_any(site: Ec2Site) -> None:
 
 CELLS: dict[str, tuple[str, type[DynamicClusterError]]] = {
     "quota": ("VcpuLimitExceeded", QuotaError),
+    "a template that is not there": ("InvalidLaunchTemplateName.NotFoundException", TransientError),
+    "a name that EC2 does not take": ("InvalidLaunchTemplateName.MalformedException", BadConfigError),
     "throttle": ("RequestLimitExceeded", ThrottledError),
     "auth": ("UnauthorizedOperation", AuthError),
     "no role": ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", AuthError),
@@ -324,7 +352,46 @@ def test_what_the_adapter_raises_of_a_fleet(site: Ec2Site, name: str) -> None:
     assert getattr(raised.value, "offering", "") == FIRST.offering
     assert not described(site)
     if expected is AuthError:
-        assert "AWSServiceRoleForEC2Fleet" in str(raised.value)
+        assert "AWSServiceRoleForEC2Spot" in str(raised.value)
+
+
+DENIED = ("UnauthorizedOperation", "AuthFailure.ServiceLinkedRoleCreationNotPermitted")
+
+
+@pytest.mark.parametrize("action", ["CreateLaunchTemplate", "CreateFleet"])
+@pytest.mark.parametrize("code", DENIED)
+def test_who_may_not_use_fleets_and_has_not_asked_for_them_launches_as_before(
+    site: Ec2Site, caplog: pytest.LogCaptureFixture, action: str, code: str
+) -> None:
+    site.faults.append(Fault(action, code))
+    clock = HandClock(time.time())
+    ours = cloud(site, clock, launch_by=None)
+    with caplog.at_level(logging.WARNING):
+        made = ours.launch("l", RESOURCE, specs(3))
+        assert ours.launch("m", RESOURCE, specs(1))
+    assert [(one.node_id, one.offering) for one in made] == [(spec.node_id, FIRST.offering) for spec in specs(3)]
+    assert site.calls[action] == 1, "it is not asked for again at once"
+    (said,) = [one.getMessage() for one in caplog.records if "RunInstances instead" in one.getMessage()]
+    assert "ec2:CreateFleet" in said
+    clock.at += DENIED_FOR_S
+    site.faults.clear()
+    ours.launch("n", RESOURCE, specs(1))
+    assert site.calls["CreateFleet"] >= 1, "the permission may have come"
+
+
+def test_what_a_pool_may_not_have_is_a_matter_of_permission_too(site: Ec2Site) -> None:
+    site.faults += [
+        Fault("CreateFleet", "UnauthorizedOperation", instance_type=one.instance_type, zone=one.zone, times=1)
+        for one in OFFERS
+    ]
+    assert cloud(site, launch_by=None).launch("l", RESOURCE, specs(1))
+
+
+def test_who_is_not_known_launches_in_no_way(site: Ec2Site) -> None:
+    site.faults.append(Fault("CreateFleet", "AuthFailure"))
+    with pytest.raises(AuthError):
+        cloud(site, launch_by=None).launch("l", RESOURCE, specs(1))
+    assert "RunInstances" not in site.calls
 
 
 @pytest.mark.parametrize(
@@ -367,6 +434,27 @@ def test_the_gravest_of_several_errors_counts(codes: list[str], expected: type[D
     reply = {"FleetId": "f", "Errors": [error(code, one) for code, one in zip(codes, OFFERS, strict=False)]}
     raised = nothing(refused_by(reply, config(), OFFERS, "t"), OFFERS)
     assert type(raised) is expected
+
+
+def test_what_is_wrong_with_one_offer_is_not_laid_to_another() -> None:
+    reply = {"FleetId": "f", "Errors": [error("InvalidParameterValue", OTHER)]}
+    raised = nothing(refused_by(reply, config(), OFFERS, "t"), OFFERS)
+    assert isinstance(raised, BadConfigError)
+    assert raised.offering == OTHER.offering  # type: ignore[attr-defined]
+
+
+def test_the_adapter_says_which_offer_is_wrong(site: Ec2Site) -> None:
+    site.faults.append(Fault("RunInstances", "InvalidParameterValue", instance_type="c5.large", zone="us-east-1b"))
+    with pytest.raises(BadConfigError) as raised:
+        cloud(site).launch("l", replace(RESOURCE, any_of=(FIRST, THERE)[1:], offering=FIRST.offering), specs(1))
+    assert raised.value.offering == THERE.offering  # type: ignore[attr-defined]
+
+
+def test_a_fleet_names_no_pool_twice() -> None:
+    keys = config(subnet_id="subnet-1")
+    more: dict[str, Any] = {"template": "n", "token": "t", "tags": {"dynamiccluster:cluster": "c"}, "user_data": ""}
+    overrides = create_fleet(keys, OFFERS, **more)["LaunchTemplateConfigs"][0]["Overrides"]
+    assert [one["InstanceType"] for one in overrides] == ["c5.large", "m5.large"], "EC2 refuses the whole otherwise"
 
 
 def test_errors_and_machines_are_told_by_zone_or_subnet_or_not_at_all() -> None:

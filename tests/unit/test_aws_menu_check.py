@@ -10,6 +10,7 @@ import pytest
 from ec2_rig import calls
 from ec2_site import Ec2Site, Fault, ec2_site
 
+from dynamiccluster.clouds.aws.calls import AwsCalls
 from dynamiccluster.clouds.aws.menu_check import check_menu
 from dynamiccluster.clouds.registry import check_resource
 from dynamiccluster.config.schema_cloud_xspot import XspotConfig
@@ -125,3 +126,17 @@ def test_rights_that_fleets_lack(site: Ec2Site, call: str) -> None:
 def test_what_ec2_says_of_a_fleet_is_told(site: Ec2Site) -> None:
     site.faults.append(Fault("CreateFleet", "InvalidParameterValue"))
     assert found(site, FLEETS)["may launch by fleet"].state is WRONG
+
+
+def test_the_tags_of_a_template_are_rehearsed_too(site: Ec2Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right to tag may be given for some actions only."""
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(AwsCalls, "rehearse", lambda self, ask, **request: asked.append(request))
+    found(site, FLEETS)
+    (template,) = [one for one in asked if "LaunchTemplateData" in one]
+    assert template["TagSpecifications"][0]["ResourceType"] == "launch-template"
+
+
+def test_a_script_that_differs_from_node_to_node_needs_no_fleets(site: Ec2Site, tmp_path: Any) -> None:
+    (tmp_path / "script").write_text("echo {{ host_name }}\n", "utf-8")
+    assert not set(FLEET_RIGHTS.values()) & found(site, FLEETS, userdata_file=str(tmp_path / "script")).keys()

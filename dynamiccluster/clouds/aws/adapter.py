@@ -107,8 +107,10 @@ class AwsCloud:
 
     def launch(self, launch_id: str, resource: Resource, specs: Sequence[NodeSpec]) -> tuple[LaunchedInstance, ...]:
         config, template = self._prepared(resource, specs)
-        if resource.any_of and not (template and (template.per_node or not self._fleets.possible())):
-            return self._by_fleet(launch_id, resource, config, specs, template)
+        if self._fleets.suit(resource, config, template):
+            by_fleet = self._by_fleet(launch_id, resource, config, specs, template)
+            if by_fleet is not None:
+                return by_fleet
         size = 1 if template is not None and template.per_node else MOST_NODES
         made = [] if template is not None and template.per_node else self._restarted(launch_id, resource, config, specs)
         known = {machine.node_id for machine in made}
@@ -135,8 +137,8 @@ class AwsCloud:
         config: Mapping[str, Any],
         specs: Sequence[NodeSpec],
         template: Prepared | None,
-    ) -> tuple[LaunchedInstance, ...]:
-        """As :meth:`launch`, of whichever of the resource's offers EC2 takes."""
+    ) -> tuple[LaunchedInstance, ...] | None:
+        """As :meth:`launch`, of whichever of the resource's offers EC2 takes. ``None``: that is not permitted."""
 
         def run(word: str, offering: str, others: Sequence[NodeSpec]) -> list[LaunchedInstance]:
             there = replace(resource, offering=offering, any_of=())

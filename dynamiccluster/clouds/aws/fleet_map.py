@@ -31,8 +31,11 @@ from dynamiccluster.model.offer import Offer
 USER_DATA = "LaunchTemplateSpecificationUserData"
 """The parameter in which a fleet's user data go, which older versions of the SDK do not know."""
 
-NO_TEMPLATE = "InvalidLaunchTemplate"
-"""How error codes about a launch template that is not there, or is there, begin."""
+NO_TEMPLATE = ("InvalidLaunchTemplateName.NotFound", "InvalidLaunchTemplateId.")
+"""How error codes about a launch template that is not there (any more) begin."""
+
+TEMPLATE_THERE = "InvalidLaunchTemplateName.AlreadyExists"
+"""How the code of a launch template that is there already begins."""
 
 _OF_A_REQUEST = frozenset(
     {
@@ -78,14 +81,33 @@ def template_of(cluster_id: str, resource: str, config: Mapping[str, Any], offer
             for interface in data["NetworkInterfaces"]
         ]
     ours = {**config["tags"], CLUSTER_TAG: cluster_id, RESOURCE_TAG: resource}
-    tags = {"volume": {**config.get("volume_tags", {}), **ours}, "network-interface": ours}
+    tags = {
+        "volume": {**config.get("volume_tags", {}), **ours},
+        "network-interface": ours,
+        "spot-instances-request": ours,
+    }
     data["TagSpecifications"] = [{"ResourceType": kind, "Tags": tag_list(of)} for kind, of in tags.items()]
     return data
 
 
 def template_name(cluster_id: str, data: Mapping[str, Any]) -> str:
     """The name of the template with these data: other data have another name, so that none is ever changed."""
-    return f"dynamiccluster-{cluster_id}-{hashlib.sha256(_text(data).encode()).hexdigest()[:16]}"
+    return f"{template_prefix(cluster_id)}{hashlib.sha256(_text(data).encode()).hexdigest()[:16]}"
+
+
+def template_prefix(cluster_id: str) -> str:
+    """How the names of an installation's templates begin."""
+    return f"dynamiccluster-{cluster_id}-"
+
+
+def create_template(cluster_id: str, data: Mapping[str, Any], site: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters for the launch template with these data. ``site``: the operator's own tags."""
+    tags = tag_list({**site, CLUSTER_TAG: cluster_id})
+    return {
+        "LaunchTemplateName": template_name(cluster_id, data),
+        "LaunchTemplateData": data,
+        "TagSpecifications": [{"ResourceType": "launch-template", "Tags": tags}],
+    }
 
 
 def create_fleet(
@@ -102,8 +124,13 @@ def create_fleet(
     ranks = {priority: float(rank) for rank, priority in enumerate(sorted({offer.priority for offer in offers}))}
     prioritized = strategy is SpotStrategy.CAPACITY_OPTIMIZED_PRIORITIZED
     overrides: list[dict[str, Any]] = []
+    pools: set[tuple[str, str]] = set()
     for offer in offers:
         subnet = subnet_of(config, offer.zone)
+        pool = offer.instance_type, subnet or offer.zone
+        if pool in pools:  # a subnet whose zone is not known; EC2 refuses a fleet that names a pool twice
+            continue
+        pools.add(pool)
         override: dict[str, Any] = {"InstanceType": offer.instance_type}
         override |= {"SubnetId": subnet} if subnet else {"AvailabilityZone": offer.zone}
         if config["spot_bid"]:
@@ -146,7 +173,10 @@ def refused_by(
     for item in reply.get("Errors") or ():
         code, message = str(item.get("ErrorCode", "")), str(item.get("ErrorMessage", ""))
         error = mapped(code, 503 if code in _PASSING else 400, message, launching=False)
-        found.setdefault(_offering(item, config, offers, tenancy), error)
+        name = _offering(item, config, offers, tenancy)
+        if any(offer.offering == name for offer in offers):
+            error.offering = name  # type: ignore[attr-defined]  # read by whoever knows launches
+        found.setdefault(name, error)
     return found
 
 

@@ -26,6 +26,7 @@ from dynamiccluster.clouds.aws.fleet_map import (
 )
 from dynamiccluster.clouds.aws.instance_map import MOST_NODES, tags_of
 from dynamiccluster.clouds.aws.templates import Templates
+from dynamiccluster.clouds.userdata import Prepared
 from dynamiccluster.errors import (
     AuthError,
     BadConfigError,
@@ -43,7 +44,16 @@ log = logging.getLogger(__name__)
 Run = Callable[[str, str, Sequence[NodeSpec]], list[LaunchedInstance]]
 """RunInstances of one offering for these nodes, with this word in its client token."""
 
-_RIGHTS = "launch_by: fleet needs ec2:CreateFleet, ec2:CreateLaunchTemplate and the role AWSServiceRoleForEC2Fleet"
+DENIED_FOR_S = 3600.0
+"""For so long fleets are not asked for again where they are not permitted."""
+
+_DENIED = ("UnauthorizedOperation", "AccessDenied", "AuthFailure.ServiceLinkedRoleCreationNotPermitted")
+"""How errors begin that are about permissions, and not about who asks: RunInstances may be permitted."""
+
+_RIGHTS = (
+    "fleets need ec2:CreateFleet, ec2:CreateLaunchTemplate and ec2:CreateTags for both; spot instances need the role "
+    "AWSServiceRoleForEC2Spot"
+)
 
 
 class Fleets:
@@ -54,9 +64,17 @@ class Fleets:
         self._cluster_id = cluster_id
         self._tenancy = tenancy
         self._templates = Templates(calls, clock, cluster_id)
+        self._clock = clock
+        self._denied_until = 0.0
 
-    def possible(self) -> bool:
-        """Whether the SDK can hand user data to a fleet."""
+    def suit(self, resource: Resource, config: Mapping[str, Any], template: Prepared | None) -> bool:
+        """Whether a launch of this resource, with these user data, goes by a fleet."""
+        if not resource.any_of or (template and (template.per_node or not self._takes_user_data())):
+            return False
+        return config["launch_by"] is not None or self._clock.monotonic() >= self._denied_until
+
+    def _takes_user_data(self) -> bool:
+        """Whether the SDK can hand them to a fleet."""
         known = self._calls.client("ec2").meta.service_model.shape_for("FleetLaunchTemplateSpecificationRequest")
         if USER_DATA in known.members:
             return True
@@ -72,9 +90,19 @@ class Fleets:
         specs: Sequence[NodeSpec],
         script: str,
         run: Run,
-    ) -> tuple[LaunchedInstance, ...]:
-        """``config``: with the image's own id. ``token``: of the fleet's request. Raises as ``Cloud.launch``."""
-        first, short = self._one(launch_id, token, resource, config, specs[0], script)
+    ) -> tuple[LaunchedInstance, ...] | None:
+        """``config``: with the image's own id. ``token``: of the fleet's request. Raises as ``Cloud.launch``.
+
+        ``None``: nothing was launched, as fleets are not permitted; and nobody has said that it must be by them.
+        """
+        try:
+            first, short = self._one(launch_id, token, resource, config, specs[0], script)
+        except AuthError as denied:
+            if config["launch_by"] is not None or not str(denied).startswith(_DENIED):
+                raise
+            self._denied_until = self._clock.monotonic() + DENIED_FOR_S
+            log.warning("%s: launched by RunInstances instead, one offer at a time: %s", self._tenancy, denied)
+            return None
         made = [first]
         error = _rest(first, resource, specs[1:], run, made)
         if error is None and short:
@@ -97,7 +125,8 @@ class Fleets:
         """The machine of the fleet, and the offers that are sold out."""
         offers = resource.any_of
         try:
-            template = self._templates.named(template_of(self._cluster_id, resource.name, config, offers[0]))
+            data = template_of(self._cluster_id, resource.name, config, offers[0])
+            template = self._templates.named(data, config["tags"])
             tags = tags_of(
                 self._cluster_id, launch_id, resource.name, any_offering(self._tenancy), [spec], config["tags"]
             )
@@ -112,7 +141,7 @@ class Fleets:
                 raise nothing(refused, offers)
         except DynamicClusterError as error:
             told = self._told(error)
-            told.offering = resource.offering  # type: ignore[attr-defined]  # read by whoever knows launches
+            told.offering = getattr(error, "offering", "") or resource.offering  # type: ignore[attr-defined]  # read by whoever knows launches
             if told is error:
                 raise
             raise told from error

@@ -12,6 +12,7 @@ from dynamiccluster.clouds.aws.fleet_check import check_fleets
 from dynamiccluster.clouds.aws.menu import Menus
 from dynamiccluster.clouds.aws.menu_map import chosen, patterns_of
 from dynamiccluster.clouds.aws.request_map import ON_DEMAND, SPOT
+from dynamiccluster.clouds.userdata import user_data
 from dynamiccluster.errors import DynamicClusterError
 from dynamiccluster.kit.clock import Clock, SystemClock
 from dynamiccluster.model.check import Finding, FindingState
@@ -49,8 +50,17 @@ def check_menu(
     kind = _as_one_kind(config, _first(config, offers), image)
     yield from Looks(resource, kind, cluster_id, clock, calls).everything()
     spot = [offer for offer in offers if offer.market == SPOT]
-    if resource.menu is not None and resource.menu.fleet and spot:
+    if resource.menu is not None and resource.menu.fleet and spot and not _per_node(config, cluster_id):
         yield from check_fleets(resource, {**config, "image_id": image}, cluster_id, calls, spot)
+
+
+def _per_node(config: Mapping[str, Any], cluster_id: str) -> bool:
+    """Whether the user data differ from node to node, which no fleet's do."""
+    template = user_data(config, cluster_id)
+    try:
+        return template is not None and template.prepare().per_node
+    except DynamicClusterError:  # the look at the user data says what is wrong
+        return False
 
 
 def _entries(kinds: tuple[str, ...], key: str, types: Mapping[str, Any]) -> Iterator[Finding]:
