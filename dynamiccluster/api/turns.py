@@ -1,9 +1,15 @@
-"""Turns: between two looks of the event loop one request is worked upon, however many have come."""
+"""Turns: between two looks of the event loop one request is worked upon, however many have come; and limits on how many
+ask another service at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from dynamiccluster.api.problems import ApiError
 
 
 class Turns:
@@ -37,3 +43,29 @@ class Turns:
                 loop.call_soon(self._next, loop)
                 return
         self._taken = False
+
+
+class Few:
+    """So many at a time, and so many who wait for them: strangers must not send a crowd elsewhere through us."""
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._most = at_once + waiting
+        self._here = 0
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """As one of them.
+
+        :raises ApiError: 503, as too many wait already.
+        """
+        if self._here >= self._most:
+            raise ApiError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many ask for this: try again", retry_after_s=5.0
+            )
+        self._here += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._here -= 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from live_api import Live, live
 
+from dynamiccluster.api.handlers.base import AT_ONCE
+from dynamiccluster.api.problems import ApiError
+from dynamiccluster.api.turns import Few
 from dynamiccluster.errors import BadConfigError
 from dynamiccluster.model.node_graphs import COLLECTORS, node_graphs, targets
 from dynamiccluster.plugins.graphite import GraphiteReporter
@@ -29,12 +34,15 @@ class Graphite:
     def __init__(self) -> None:
         self.asked: list[dict[str, list[str]]] = []
         self.body = b""
+        self.go_on = threading.Event()
+        self.go_on.set()
         double = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 query = parse_qs(urlsplit(self.path).query)
                 double.asked.append(query)
+                double.go_on.wait(20)
                 found = [{"target": one, "tags": {}, "datapoints": [[1.0, 60]]} for one in query["target"]]
                 body = double.body or json.dumps(found).encode()
                 self.send_response(200)
@@ -52,7 +60,7 @@ class Graphite:
 @pytest.fixture
 def graphite() -> Iterator[Graphite]:
     double = Graphite()
-    thread = threading.Thread(target=double.server.serve_forever)
+    thread = threading.Thread(target=double.server.serve_forever, args=(0.01,))
     thread.start()
     yield double
     double.server.shutdown()
@@ -192,6 +200,41 @@ def test_shipped_patterns_are_ones_that_a_site_could_write(name: str) -> None:
 
 
 # -- none --------------------------------------------------------------------------------------------------
+
+
+def test_no_crowd_reaches_graphite_through_us(api: Live, graphite: Graphite) -> None:
+    graphite.go_on.clear()
+    with ThreadPoolExecutor(AT_ONCE + 4) as people:
+        path = "/api/v1/graphs/render?target=resource.*.cores"
+        asking = [people.submit(api.ask, "GET", path) for _ in range(AT_ONCE + 4)]
+        try:
+            while len(graphite.asked) < AT_ONCE:
+                assert api.ask("GET", "/healthz").status == 200
+            assert api.ask("GET", "/healthz").status == 200
+            assert len(graphite.asked) == AT_ONCE
+        finally:
+            graphite.go_on.set()
+        assert {one.result().status for one in asking} == {200}
+
+
+def test_who_comes_when_too_many_wait_is_told_so() -> None:
+    async def main() -> None:
+        few = Few(at_once=1, waiting=1)
+
+        async def wait() -> None:
+            async with few.one():
+                pass
+
+        async with few.one():
+            waits = asyncio.ensure_future(wait())
+            await asyncio.sleep(0)
+            with pytest.raises(ApiError) as refused:
+                await wait()
+            assert (refused.value.status, refused.value.retry_after_s > 0) == (503, True)
+        await waits
+        await wait()
+
+    asyncio.run(main())
 
 
 def test_a_graphite_that_is_down_is_a_502(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from dynamiccluster.api.problems import REPLY_STATUS, ApiError, bad_field, of_er
 from dynamiccluster.api.series import Series
 from dynamiccluster.api.settings import ApiSettings
 from dynamiccluster.api.tokens import Role
-from dynamiccluster.api.turns import Turns
+from dynamiccluster.api.turns import Few, Turns
 from dynamiccluster.api.versions import Topic, Versions
 from dynamiccluster.engine.attention import Attention
 from dynamiccluster.engine.readmodel import ReadModel
@@ -44,6 +44,10 @@ log = logging.getLogger(__name__)
 READING = frozenset({"GET", "HEAD"})
 MAX_PAGE = 1000  # documents per answer: about 20 ms of the loop's time
 _CHUNK = 500  # objects per piece of a streamed list, for the same reason
+
+AT_ONCE = 8
+MOST_WAITING = 56
+"""Of questions to Graphite, some 8 for a page: each may bring 8 MiB, and cost its host as much as the asker likes."""
 
 HOW_TO_CHANGE = (
     "without a token this port only reads. On the command line: run the verb as a user who may open the service's Unix "
@@ -82,6 +86,7 @@ class Context:
     plugins: Plugins = tuple
     lost_nodes: Callable[[], Iterable[Attention]] = tuple  # with jobs on them, not long ago
     turns: Turns = field(default_factory=Turns)
+    graphite: Few = field(default_factory=lambda: Few(AT_ONCE, MOST_WAITING))  # who asks it through us
     closing: asyncio.Event = field(default_factory=asyncio.Event)  # the service stops: streams end
 
 

@@ -125,13 +125,14 @@ class _GraphsHandler(ApiHandler):
             request_timeout=RENDER_S,
             follow_redirects=False,
         )
-        client: AsyncHTTPClient = SimpleAsyncHTTPClient(force_instance=True, max_body_size=MOST_BYTES)
-        try:
-            answer = await client.fetch(request)
-        except (TimeoutError, HTTPClientError, OSError) as error:
-            raise ApiError(HTTPStatus.BAD_GATEWAY, "graphite", f"Graphite did not answer: {error}") from error
-        finally:
-            client.close()
+        async with self.context.graphite.one():
+            client: AsyncHTTPClient = SimpleAsyncHTTPClient(force_instance=True, max_body_size=MOST_BYTES)
+            try:
+                answer = await client.fetch(request)
+            except (TimeoutError, HTTPClientError, OSError) as error:
+                raise ApiError(HTTPStatus.BAD_GATEWAY, "graphite", f"Graphite did not answer: {error}") from error
+            finally:
+                client.close()
         try:
             return schemas_watch.FIGURES.validate_json(answer.body)
         except ValidationError as error:
@@ -160,7 +161,7 @@ class Render(_GraphsHandler):
         "figures of the cluster from Graphite",
         schemas_watch.FiguresList,
         takes=(TARGETS, FROM, UNTIL),
-        also=(404, 502),
+        also=(404, 502, 503),
     )
     async def get(self) -> None:
         known, url = self.configured()
@@ -178,7 +179,7 @@ class NodeFigures(_GraphsHandler):
         "figures of one worker node from Graphite: load, memory, network, disk",
         schemas_watch.FiguresList,
         takes=(GRAPH, FROM, UNTIL),
-        also=(404, 502),
+        also=(404, 502, 503),
     )
     async def get(self, name: str) -> None:
         known, url = self.configured()
