@@ -70,7 +70,7 @@ MUTANTS = (
     _one(
         "fleets that are not permitted close the resource",
         "fleets.py",
-        'if config["launch_by"] is not None or not str(denied).startswith(_DENIED):',
+        'if config["launch_by"] is not None or not _only_as_a_fleet(refused, resource):',
         "if True:",
     ),
     _one(

@@ -387,6 +387,33 @@ def test_what_a_pool_may_not_have_is_a_matter_of_permission_too(site: Ec2Site) -
     assert cloud(site, launch_by=None).launch("l", RESOURCE, specs(1))
 
 
+def test_what_ec2_does_not_take_as_a_fleet_it_may_take_otherwise(site: Ec2Site) -> None:
+    site.faults.append(Fault("CreateFleet", "InvalidFleetConfiguration", times=1))
+    ours = cloud(site, launch_by=None)
+    assert len(ours.launch("l", RESOURCE, specs(3))) == 3
+    ours.launch("m", RESOURCE, specs(1))
+    assert (site.calls["CreateFleet"], site.calls["RunInstances"]) == (2, 1), "the next may be better"
+
+
+def test_what_every_pool_refuses_may_be_the_fault_of_the_fleet(site: Ec2Site) -> None:
+    site.deepest = ("us-east-1b/m5.large",)
+    site.faults += [
+        Fault("CreateFleet", "InvalidParameterValue", instance_type=one.instance_type, zone=one.zone, times=1)
+        for one in OFFERS
+    ]
+    (made,) = cloud(site, launch_by=None).launch("l", RESOURCE, specs(1))
+    assert made.offering == FIRST.offering
+
+
+def test_an_offer_that_is_wrong_is_wrong_either_way(site: Ec2Site) -> None:
+    site.faults += [
+        Fault("RunInstances", "InvalidParameterValue", instance_type=one.instance_type, zone=one.zone) for one in OFFERS
+    ]
+    with pytest.raises(BadConfigError) as raised:
+        cloud(site, launch_by=None).launch("l", RESOURCE, specs(1))
+    assert raised.value.offering == FIRST.offering  # type: ignore[attr-defined]
+
+
 def test_who_is_not_known_launches_in_no_way(site: Ec2Site) -> None:
     site.faults.append(Fault("CreateFleet", "AuthFailure"))
     with pytest.raises(AuthError):

@@ -188,10 +188,11 @@ def sold_out_of(refused: Mapping[str, DynamicClusterError]) -> tuple[str, ...]:
 def nothing(refused: Mapping[str, DynamicClusterError], offers: Sequence[Offer]) -> DynamicClusterError:
     """What to raise when no machine came. A lack of capacity is one of everything that was asked for.
 
-    A reply that tells neither machines nor errors tells nothing: the list must.
+    A reply that tells neither machines nor errors tells nothing: the list must. ``offers``: the chosen one first.
     """
+    chosen = refused.get(offers[0].offering)
     for kind in _GRAVEST_FIRST:
-        for error in refused.values():
+        for error in (*([chosen] if chosen else []), *refused.values()):
             if isinstance(error, kind):
                 if isinstance(error, CapacityError):
                     error.sold_out = tuple(offer.offering for offer in offers)

@@ -93,15 +93,16 @@ class Fleets:
     ) -> tuple[LaunchedInstance, ...] | None:
         """``config``: with the image's own id. ``token``: of the fleet's request. Raises as ``Cloud.launch``.
 
-        ``None``: nothing was launched, as fleets are not permitted; and nobody has said that it must be by them.
+        ``None``: nothing was launched, as EC2 refuses fleets; and nobody has said that it must be by them.
         """
         try:
             first, short = self._one(launch_id, token, resource, config, specs[0], script)
-        except AuthError as denied:
-            if config["launch_by"] is not None or not str(denied).startswith(_DENIED):
+        except (AuthError, BadConfigError) as refused:
+            if config["launch_by"] is not None or not _only_as_a_fleet(refused, resource):
                 raise
-            self._denied_until = self._clock.monotonic() + DENIED_FOR_S
-            log.warning("%s: launched by RunInstances instead, one offer at a time: %s", self._tenancy, denied)
+            if isinstance(refused, AuthError):
+                self._denied_until = self._clock.monotonic() + DENIED_FOR_S
+            log.warning("%s: launched by RunInstances instead, one offer at a time: %s", self._tenancy, refused)
             return None
         made = [first]
         error = _rest(first, resource, specs[1:], run, made)
@@ -156,6 +157,13 @@ class Fleets:
             self._templates.forget_all()
             return TransientError(str(error))
         return error
+
+
+def _only_as_a_fleet(error: AuthError | BadConfigError, resource: Resource) -> bool:
+    """Whether RunInstances may do what was refused: it says itself if the offer that was chosen is wrong."""
+    if isinstance(error, AuthError):
+        return str(error).startswith(_DENIED)
+    return getattr(error, "offering", "") == resource.offering
 
 
 def _rest(
