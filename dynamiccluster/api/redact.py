@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 _SECRET = re.compile(
     r"passw|passc|secret|token|credential|bearer|cookie|authorization|dsn$|(?:^|_)(?:pwd|pw|auth)(?:$|_)"
-    r"|(?:api|access|account|auth|encryption|master|private|session|shared|signing)_?key",
+    r"|(?:api|app|application|access|account|auth|client|consumer|encryption|hmac|integration|licen[cs]e|master|private"
+    r"|routing|service|session|shared|signing|ssh|user|write)_?key",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"(?:_file|_path)$", re.IGNORECASE)  # where a secret lies is no secret

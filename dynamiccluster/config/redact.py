@@ -13,7 +13,8 @@ HIDDEN = "**********"
 _SECRET_NAME = re.compile(
     r"passw|pass(wd|phrase|code)?s?$|secret|(?<!max_)tokens?$|credential|bearer|cookies?$|jwt$|webhook|dsn$"
     r"|(^|_)(pwd|pw|sig|signature)$|auth(orization)?$"
-    r"|(api|access|account|auth|encryption|master|private|session|shared|signing)[_-]?keys?$",
+    r"|(api|app|application|access|account|auth|client|consumer|encryption|hmac|integration|licen[cs]e|master|private"
+    r"|routing|service|session|shared|signing|ssh|user|write)[_-]?keys?$",
     re.IGNORECASE,
 )
 _PLACE_NAME = re.compile(r"(file|path|command|name)$", re.IGNORECASE)

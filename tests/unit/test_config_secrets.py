@@ -255,6 +255,20 @@ other: "see https://hooks.slack.com/services/T0/23-KEY-012345"
 """Wherever arguments of a class have held secrets."""
 
 
+@pytest.mark.parametrize(
+    "name", ["routing_key", "integration_key", "app_key", "user-key", "licenseKey", "hmac_key", "client_key", "ssh_key"]
+)
+def test_keys_by_which_services_know_their_customers_are_secret(name: str) -> None:
+    assert is_secret_name(name)
+    assert redact({name: PLANTED}) != {name: PLANTED}
+
+
+@pytest.mark.parametrize("name", ["key", "public_key", "sort_key", "monkey", "key_name", "ssh_key_file"])
+def test_other_keys_are_not(name: str) -> None:
+    assert not is_secret_name(name)
+    assert redact({name: PLANTED}) == {name: PLANTED}
+
+
 @pytest.mark.parametrize("at", ["plugins", "checker"])
 def test_every_manner_of_argument_is_hidden(tmp_path: Path, at: str) -> None:
     document = yaml.safe_load(SMALL)
