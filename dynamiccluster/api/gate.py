@@ -17,7 +17,7 @@ from tornado.httputil import HTTPServerRequest
 from dynamiccluster.api import auth
 from dynamiccluster.api.auth import Caller, Via
 from dynamiccluster.api.failures import MOST_FOR_ACCOUNT, Failures, origin
-from dynamiccluster.api.owner import peer_uid
+from dynamiccluster.api.owner import holder, peer_uid
 from dynamiccluster.api.problems import ApiError
 from dynamiccluster.api.sessions import COOKIE, Sessions, vouches
 from dynamiccluster.api.settings import ApiSettings
@@ -99,12 +99,13 @@ class Gate:
     @contextmanager
     def guess(self, request: HTTPServerRequest, account: str) -> Iterator[Callable[[], None]]:
         """Around a look at a password. It counts as wrong from before it is looked at, or many at a time would all be
-        looked at; unless the function given is called, or nobody could say what it is.
+        looked at; unless the function given is called, or nobody could say what it is. Directories take an account
+        for the same however its letters are written.
 
         :raises ApiError: 429 for an address or account with too many wrong ones.
         """
         now = self._clock.monotonic()
-        counted = ((self._failures, _whom(request)), (self._accounts, f"account {account}"))
+        counted = ((self._failures, _whom(request)), (self._accounts, f"account {account.lower()}"))
         for failures, whom in counted:
             self._refuse(failures, whom, now)
         for failures, whom in counted:
@@ -191,7 +192,7 @@ def _whom(request: HTTPServerRequest) -> str:
     """Whom wrong tokens and passwords count against: the user, if this machine's kernel knows, else the address."""
     peer = cast(HTTP1Connection, request.connection).stream.socket
     uid = peer_uid(peer) if peer is not None else None
-    return origin(str(request.remote_ip)) if uid is None else f"uid {uid}"
+    return origin(str(request.remote_ip)) if uid is None else holder(uid)
 
 
 def cookie_of(request: HTTPServerRequest) -> str:

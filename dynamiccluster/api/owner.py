@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from pathlib import Path
 
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG: sock_diag(7)
 _BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY, of the question and of its answer
@@ -17,6 +18,7 @@ _OWNER = struct.Struct("=II")  # uid, and inode: 0 of what no process holds (any
 _STATE_AT = _HEADER.size + 1
 _LISTENS = 10  # TCP_LISTEN: whoever has that port, if nobody here has the connection
 _PATIENCE_S = 0.1  # the kernel answers within a millisecond
+_LENT = Path("/etc/subuid")  # NAME:FIRST:COUNT, uids that a user may have in containers of his own: subuid(5)
 
 
 def peer_uid(connection: socket.socket) -> int | None:
@@ -43,3 +45,18 @@ def peer_uid(connection: socket.socket) -> int | None:
     if not inode or answer[_STATE_AT] == _LISTENS:
         return None
     return int(uid)
+
+
+def holder(uid: int) -> str:
+    """Whoever acts as a uid: those that a user was lent for containers, 65,536 by default, are all his."""
+    try:
+        lines = _LENT.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, *numbers = line.strip().split(":")
+        if len(numbers) == 2 and all(number.isdecimal() for number in numbers):
+            first, count = map(int, numbers)
+            if first <= uid < first + count:
+                return f"containers of {name}"
+    return f"uid {uid}"

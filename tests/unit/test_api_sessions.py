@@ -18,7 +18,7 @@ import pytest
 from live_api import Answer, Live, live
 
 from dynamiccluster.api import pam
-from dynamiccluster.api.owner import peer_uid
+from dynamiccluster.api.owner import holder, peer_uid
 from dynamiccluster.api.pam import role_of, usable
 from dynamiccluster.api.sessions import LASTS_S, MOST, MOST_OF_ONE, Sessions
 from dynamiccluster.api.tokens import Role, make_token
@@ -373,6 +373,26 @@ def test_a_connection_that_was_left_is_nobody_s() -> None:
             assert other.recv(2) == b"x"
             assert other.recv(2) == b""
             assert peer_uid(other) is None
+
+
+def test_uids_that_a_user_was_lent_are_his(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a range of them anybody could guess as 65,536 users, and shut accounts out."""
+    lent = tmp_path / "subuid"
+    monkeypatch.setattr("dynamiccluster.api.owner._LENT", lent)
+    assert holder(100_000) == "uid 100000"
+    lent.write_text("# lent\nada:100000:65536\nbob:165536:65536\nodd:x:1\nodd:1\n\n")
+    found = [holder(uid) for uid in (0, 99_999, 100_000, 165_535, 165_536, 231_072)]
+    assert found == ["uid 0", "uid 99999", *["containers of ada"] * 2, "containers of bob", "uid 231072"]
+
+
+def test_an_account_is_one_however_it_is_written(with_pam: Live) -> None:
+    gate = with_pam.server.gate
+    assert gate is not None
+    for name in ("ada", "Ada", "ADA", "aDa", "adA"):
+        gate._failures = type(gate._failures)()  # as if from another address
+        assert {log_in(with_pam, user=name, password="x")[0].status for _ in range(10)} == {401}
+    gate._failures = type(gate._failures)()
+    assert log_in(with_pam, user="AdA", password="x")[0].status == 429
 
 
 def test_one_address_shuts_no_account_out(with_pam: Live) -> None:
