@@ -87,10 +87,8 @@ def test_a_burst_goes_past_the_quota_and_what_was_too_much_fails_later(openstack
     with openstack.frozen("conductor"):
         accepted = launch(ours, "a-1", "a-2", "a-3", "a-4")
     assert len(accepted) == 4
-    openstack.until(
-        lambda: {one.state for one in ours.list_instances().instances} == {InstanceState.ACTIVE, InstanceState.ERROR},
-        "all are settled",
-    )
+    settled = {InstanceState.ACTIVE, InstanceState.ERROR}  # or all in error: each may have been counted with the others
+    openstack.until(lambda: {one.state for one in ours.list_instances().instances} <= settled, "all are settled")
     view = ours.list_instances()
     failed = [one for one in view.instances if one.state is InstanceState.ERROR]
     assert {one.instance_id for one in view.instances} == {one.instance_id for one in accepted}
