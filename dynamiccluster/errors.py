@@ -30,6 +30,7 @@ class DynamicClusterError(Exception):
     """Base of all errors that this package raises on purpose."""
 
     error_class: ClassVar[ErrorClass] = ErrorClass.BUG
+    offering: str = ""  # of a refused launch: which offering this is about; "" = not told
 
 
 class TransientError(DynamicClusterError):

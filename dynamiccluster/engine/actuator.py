@@ -173,7 +173,7 @@ class Actuator:
         outcome, error_class, message, offering = await self._call(self._group(action), action.kind, text, call)
         for error in lacking if outcome is Outcome.DONE else ():
             error_class, message = str(classify(error)), self._redact(str(error))
-            offering = str(getattr(error, "offering", ""))
+            offering = error.offering if isinstance(error, DynamicClusterError) else ""
             log.warning("%s: %d of %d machines: %s: %s", text, len(made), len(action.specs), error_class, message)
         self._probe("before-record")
         self._report(action, outcome, error_class, message, tuple(made), offering, sold_out=tuple(sold_out))
@@ -192,7 +192,7 @@ class Actuator:
             log.warning("%s: %s: %s", text, error.error_class, error)
             outcome = Outcome.UNKNOWN if unknown else Outcome.REFUSED
             message = self._redact(str(error))
-            result = (outcome, str(error.error_class), message, str(getattr(error, "offering", "")))
+            result = (outcome, str(error.error_class), message, error.offering)
         except Exception as error:
             log.exception("%s: unexpected", text)
             message = self._redact(f"{type(error).__name__}: {error}")

@@ -64,7 +64,7 @@ MUTANTS = (
     _one(
         "the wrong offer is blamed",
         "fleets.py",
-        'told.offering = getattr(error, "offering", "") or resource.offering',
+        "told.offering = error.offering or resource.offering",
         "told.offering = resource.offering",
     ),
     _one(

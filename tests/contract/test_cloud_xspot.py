@@ -203,7 +203,7 @@ def test_what_is_sold_out_is_one_offer(site: Ec2Site) -> None:
     ours = cloud(site)
     with pytest.raises(CapacityError) as caught:
         ours.launch("l", replace(RESOURCE, offering=LARGE), specs("small-a"))
-    assert caught.value.offering == LARGE  # type: ignore[attr-defined]
+    assert caught.value.offering == LARGE
     assert ours.launch("m", replace(RESOURCE, offering=LARGE.replace("1a", "1b")), specs("small-b"))
 
 

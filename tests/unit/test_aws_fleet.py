@@ -278,7 +278,7 @@ def test_nothing_is_a_lack_of_everything_that_was_asked_for(site: Ec2Site) -> No
     with pytest.raises(CapacityError) as raised:
         cloud(site).launch("l", RESOURCE, specs(2))
     assert set(raised.value.sold_out) == {one.offering for one in OFFERS}
-    assert raised.value.offering == FIRST.offering  # type: ignore[attr-defined]
+    assert raised.value.offering == FIRST.offering
     assert not described(site)
     assert "RunInstances" not in site.calls
 
@@ -288,7 +288,7 @@ def test_a_pool_that_has_one_only_gives_a_part(site: Ec2Site) -> None:
     made = cloud(site).launch("l", RESOURCE, specs(3))
     assert isinstance(made, PartialLaunch)
     assert [one.node_id for one in made] == ["n0"]
-    assert made.error.offering == FIRST.offering  # type: ignore[attr-defined]
+    assert made.error.offering == FIRST.offering
     site.stock = 3
     made = cloud(site).launch("m", RESOURCE, specs(3, "s"))
     assert isinstance(made, PartialLaunch)
@@ -411,7 +411,7 @@ def test_an_offer_that_is_wrong_is_wrong_either_way(site: Ec2Site) -> None:
     ]
     with pytest.raises(BadConfigError) as raised:
         cloud(site, launch_by=None).launch("l", RESOURCE, specs(1))
-    assert raised.value.offering == FIRST.offering  # type: ignore[attr-defined]
+    assert raised.value.offering == FIRST.offering
 
 
 def test_who_is_not_known_launches_in_no_way(site: Ec2Site) -> None:
@@ -467,14 +467,14 @@ def test_what_is_wrong_with_one_offer_is_not_laid_to_another() -> None:
     reply = {"FleetId": "f", "Errors": [error("InvalidParameterValue", OTHER)]}
     raised = nothing(refused_by(reply, config(), OFFERS, "t"), OFFERS)
     assert isinstance(raised, BadConfigError)
-    assert raised.offering == OTHER.offering  # type: ignore[attr-defined]
+    assert raised.offering == OTHER.offering
 
 
 def test_the_adapter_says_which_offer_is_wrong(site: Ec2Site) -> None:
     site.faults.append(Fault("RunInstances", "InvalidParameterValue", instance_type="c5.large", zone="us-east-1b"))
     with pytest.raises(BadConfigError) as raised:
         cloud(site).launch("l", replace(RESOURCE, any_of=(FIRST, THERE)[1:], offering=FIRST.offering), specs(1))
-    assert raised.value.offering == THERE.offering  # type: ignore[attr-defined]
+    assert raised.value.offering == THERE.offering
 
 
 def test_a_fleet_names_no_pool_twice() -> None:

@@ -146,7 +146,7 @@ def test_a_refused_spot_launch_names_its_offering(site: Ec2Site, code: str, kind
     resource = Resource("r", "aws", "t", Capacity(2, 2000), max_nodes=5, offering="t/any/c5.large/spot")
     with pytest.raises(kind) as raised:
         aws(site, SystemClock(), spot_bid=0.01).launch("l", resource, [NodeSpec("n", "r-n")])
-    assert raised.value.offering == resource.offering  # type: ignore[attr-defined]  # set by the adapter
+    assert raised.value.offering == resource.offering
 
 
 @pytest.mark.parametrize(

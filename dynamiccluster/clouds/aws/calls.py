@@ -134,7 +134,7 @@ class AwsCalls:
             made = _mapped(error, launching)
             if isinstance(made, AuthError) and not self._config["access_key_id"]:
                 self._clients = {}  # a client keeps the keys that it found; whoever renews them in their file is heard
-            made.offering = offering  # type: ignore[attr-defined]  # read by whoever knows launches
+            made.offering = offering
             raise made from error
 
 

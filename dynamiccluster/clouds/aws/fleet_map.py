@@ -175,7 +175,7 @@ def refused_by(
         error = mapped(code, 503 if code in _PASSING else 400, message, launching=False)
         name = _offering(item, config, offers, tenancy)
         if any(offer.offering == name for offer in offers):
-            error.offering = name  # type: ignore[attr-defined]  # read by whoever knows launches
+            error.offering = name
         found.setdefault(name, error)
     return found
 

@@ -142,7 +142,7 @@ class Fleets:
                 raise nothing(refused, offers)
         except DynamicClusterError as error:
             told = self._told(error)
-            told.offering = getattr(error, "offering", "") or resource.offering  # type: ignore[attr-defined]  # read by whoever knows launches
+            told.offering = error.offering or resource.offering
             if told is error:
                 raise
             raise told from error
@@ -163,7 +163,7 @@ def _only_as_a_fleet(error: AuthError | BadConfigError, resource: Resource) -> b
     """Whether RunInstances may do what was refused: it says itself if the offer that was chosen is wrong."""
     if isinstance(error, AuthError):
         return str(error).startswith(_DENIED)
-    return getattr(error, "offering", "") == resource.offering
+    return error.offering == resource.offering
 
 
 def _rest(
@@ -191,5 +191,5 @@ def _rest(
 
 def _lack(offering: str, why: str) -> CapacityError:
     error = CapacityError(f"{offering} {why}")
-    error.offering = offering  # type: ignore[attr-defined]  # read by whoever knows launches
+    error.offering = offering
     return error
